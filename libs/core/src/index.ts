@@ -1,0 +1,36 @@
+export type { AddressPolicy } from './address-policy.js';
+export { addressPolicy, specialRange } from './address-policy.js';
+export { checkCustomHeaders } from './custom-headers.js';
+export type { EnvelopeSpan } from './envelope.js';
+export { deliveryBody, scanEnvelopes } from './envelope.js';
+export {
+  EVENT_TYPE,
+  MAX_EVENT_TYPE_LENGTH,
+  isEventType,
+  isEventTypePattern,
+  patternsMatching,
+} from './event-type.js';
+export type { IdPrefix } from './ids.js';
+export { decodeId, encodeId, firstUuidAt, uuid7, uuidTimeMs } from './ids.js';
+export type {
+  AttemptResult,
+  AttemptedDelivery,
+  Decision,
+  DeliveryMove,
+  DeliveryState,
+  FinishReason,
+  FinishedState,
+  OpenState,
+  SubscriptionEffect,
+  Trigger,
+} from './lifecycle.js';
+export { afterAttempt } from './lifecycle.js';
+export type { AttemptErrorCode, Outcome } from './outcome.js';
+export { outcomeOfStatus, parseRetryAfterMs } from './outcome.js';
+export type { RetryPolicy } from './retry-policy.js';
+export { DEFAULT_RETRY_POLICY, retryDelayMs } from './retry-policy.js';
+export type { SigningSecret } from './signing.js';
+export { formatSecret, parseSecret, sign } from './signing.js';
+export type { UrlRefusal, UrlRules } from './target-url.js';
+export { checkTargetUrl } from './target-url.js';
+export { DEFAULT_TENANT, isTenantId } from './tenant.js';
