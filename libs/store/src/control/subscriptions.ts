@@ -1,0 +1,301 @@
+import { IsNull, LessThan, MoreThan, type EntityManager, type FindOptionsWhere } from 'typeorm';
+import type { RetryPolicy } from '@posthorn/core';
+import type { Database } from '../database.js';
+import type { TenantScope } from '../tenant-scope.js';
+import { asUnavailable } from '../unavailable.js';
+import {
+  bumpFlowVersion,
+  closeFlow,
+  openFlow,
+  pauseFlow,
+  readFlows,
+  resumeFlow,
+  type SubscriptionFlow,
+} from './subscription-flow.js';
+import { SubscriptionSecret } from './subscription-secret.js';
+import { Subscription } from './subscription.js';
+
+/** A subscription as it is stored, with what it may do right now. Header values are sealed. */
+export interface StoredSubscription {
+  id: string;
+  tenant: string;
+  url: string;
+  eventTypes: string[];
+  description: string | null;
+  /** Header name → base64 of its sealed value. */
+  headers: Record<string, string>;
+  metadata: Record<string, string>;
+  /** null: the deployment's deadline. */
+  timeoutMs: number | null;
+  /** null: the deployment's policy. */
+  retry: RetryPolicy | null;
+  createdAt: Date;
+  updatedAt: Date;
+  flow: SubscriptionFlow;
+}
+
+/** What a person may change of a subscription; what is left out stays. */
+export type SubscriptionChange = Partial<
+  Pick<
+    StoredSubscription,
+    'url' | 'eventTypes' | 'description' | 'headers' | 'metadata' | 'timeoutMs' | 'retry'
+  >
+>;
+
+export type NewSubscription = Required<SubscriptionChange> & {
+  id: string;
+  tenant: string;
+  secret: { id: string; sealed: Buffer };
+};
+
+export interface CreateLimits {
+  maxPerTenant: number;
+  /** Refuse a tenant that does not exist, instead of creating it. */
+  strictTenants: boolean;
+}
+
+export type CreatedSubscription =
+  { created: StoredSubscription } | { refused: 'unknown_tenant' | 'too_many_subscriptions' };
+
+/**
+ * Writes a subscription with its patterns, first secret and flow in one transaction: from its commit on,
+ * every event that is accepted for the tenant and matches has a delivery for it.
+ *
+ * Locks the tenant's row until then, so that two at once cannot both be the last one the limit allows.
+ */
+export async function createSubscription(
+  db: Database,
+  input: NewSubscription,
+  limits: CreateLimits,
+): Promise<CreatedSubscription> {
+  return inTransaction(db, async (manager) => {
+    if (!(await lockTenant(manager, input.tenant, limits.strictTenants))) {
+      return { refused: 'unknown_tenant' };
+    }
+    const existing = await manager.countBy(Subscription, { tenant: input.tenant, deletedAt: IsNull() });
+    if (existing >= limits.maxPerTenant) return { refused: 'too_many_subscriptions' };
+    const { secret, ...columns } = input;
+    await manager.insert(Subscription, columns);
+    await manager.insert(SubscriptionSecret, { ...secret, subscriptionId: input.id });
+    await insertPatterns(manager, input);
+    await openFlow(manager, input);
+    return { created: await readOne(manager, { tenant: input.tenant }, input.id) };
+  });
+}
+
+/** The subscription, or undefined when there is none of that id in the scope, or no longer. */
+export async function getSubscription(
+  db: Database,
+  scope: TenantScope,
+  id: string,
+): Promise<StoredSubscription | undefined> {
+  const { manager } = await db.control();
+  return reachable(() => findOne(manager, scope, id));
+}
+
+/** Which part of a list, by id; without a bound the newest. */
+export interface SubscriptionPage {
+  limit: number;
+  /** Those older than this one, the nearest first. */
+  after?: string;
+  /** Those newer than this one, the nearest first: the oldest of the page comes first. */
+  before?: string;
+}
+
+/**
+ * At most `limit` subscriptions of the scope: newest first, or reading the other way with `before`.
+ *
+ * Index: subscriptions_tenant_idx within a tenant, the primary key across tenants.
+ */
+export async function listSubscriptions(
+  db: Database,
+  scope: TenantScope,
+  page: SubscriptionPage,
+): Promise<StoredSubscription[]> {
+  const { manager } = await db.control();
+  const where = visible(scope);
+  if (page.after !== undefined) where.id = LessThan(page.after);
+  if (page.before !== undefined) where.id = MoreThan(page.before);
+  return reachable(async () => {
+    const rows = await manager.find(Subscription, {
+      where,
+      order: { id: page.before === undefined ? 'DESC' : 'ASC' },
+      take: page.limit,
+    });
+    return withFlows(manager, rows);
+  });
+}
+
+/**
+ * Changes a subscription under the lock of its row and tells the workers, in one transaction. `change` gets
+ * the subscription as it is and says what becomes of it, so that two patches at once are one after the
+ * other; what it throws undoes everything. The next attempt of every delivery, pending ones included, uses
+ * what it says.
+ */
+export async function patchSubscription(
+  db: Database,
+  scope: TenantScope,
+  id: string,
+  change: (current: StoredSubscription) => SubscriptionChange,
+): Promise<StoredSubscription | undefined> {
+  return inTransaction(db, async (manager) => {
+    if (!(await lockOne(manager, scope, id))) return undefined;
+    const current = await readOne(manager, scope, id);
+    const changed = change(current);
+    if (Object.keys(changed).length === 0) return current;
+    await manager.update(Subscription, { id }, { ...changed, updatedAt: () => 'now()' });
+    if (changed.eventTypes) {
+      await deletePatterns(manager, id);
+      await insertPatterns(manager, { ...current, eventTypes: changed.eventTypes });
+    }
+    await bumpFlowVersion(
+      manager,
+      id,
+      changed.timeoutMs === undefined ? current.timeoutMs : changed.timeoutMs,
+    );
+    return readOne(manager, scope, id);
+  });
+}
+
+/** Sends nothing more until it is resumed; its backlog is kept, and events go on being accepted for it. */
+export async function pauseSubscription(
+  db: Database,
+  scope: TenantScope,
+  id: string,
+): Promise<StoredSubscription | undefined> {
+  return moveFlow(db, scope, id, pauseFlow);
+}
+
+/** Sends again what waits and what comes, whatever had stopped it: a pause, being disabled, a hold. */
+export async function resumeSubscription(
+  db: Database,
+  scope: TenantScope,
+  id: string,
+): Promise<StoredSubscription | undefined> {
+  return moveFlow(db, scope, id, resumeFlow);
+}
+
+/**
+ * Deletes a subscription; false when there is none. The row stays as a tombstone without anything secret,
+ * for the log to name; secrets, patterns and flow go in the same transaction, so that nothing is accepted for
+ * it or sent to it afterwards. Its open deliveries are not touched here: see `cancelOpenDeliveriesOfDeleted`.
+ */
+export async function deleteSubscription(db: Database, scope: TenantScope, id: string): Promise<boolean> {
+  return inTransaction(db, async (manager) => {
+    if (!(await lockOne(manager, scope, id))) return false;
+    await manager.update(Subscription, { id }, { deletedAt: () => 'now()', headers: {} });
+    await manager.delete(SubscriptionSecret, { subscriptionId: id });
+    await deletePatterns(manager, id);
+    await closeFlow(manager, id);
+    return true;
+  });
+}
+
+/** Runs `work` in a transaction of the control plane; trouble with the database is `Unavailable`. */
+export async function inTransaction<T>(
+  db: Database,
+  work: (manager: EntityManager) => Promise<T>,
+): Promise<T> {
+  const source = await db.control();
+  return reachable(() => source.transaction(work));
+}
+
+/** Locks the subscription's row until the end of the transaction; undefined when there is none in the scope. */
+export async function lockOne(
+  manager: EntityManager,
+  scope: TenantScope,
+  id: string,
+): Promise<Subscription | undefined> {
+  const row = await manager.findOne(Subscription, {
+    where: { ...visible(scope), id },
+    lock: { mode: 'pessimistic_write' },
+  });
+  return row ?? undefined;
+}
+
+export async function reachable<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw asUnavailable(error);
+  }
+}
+
+export function visible(scope: TenantScope): FindOptionsWhere<Subscription> {
+  return 'tenant' in scope ? { tenant: scope.tenant, deletedAt: IsNull() } : { deletedAt: IsNull() };
+}
+
+async function moveFlow(
+  db: Database,
+  scope: TenantScope,
+  id: string,
+  move: (manager: EntityManager, id: string) => Promise<void>,
+): Promise<StoredSubscription | undefined> {
+  return inTransaction(db, async (manager) => {
+    if (!(await lockOne(manager, scope, id))) return undefined;
+    await move(manager, id);
+    return readOne(manager, scope, id);
+  });
+}
+
+async function findOne(
+  manager: EntityManager,
+  scope: TenantScope,
+  id: string,
+): Promise<StoredSubscription | undefined> {
+  const row = await manager.findOneBy(Subscription, { ...visible(scope), id });
+  return row ? (await withFlows(manager, [row]))[0] : undefined;
+}
+
+/** For a row the transaction has locked or made, which is why it is there. */
+async function readOne(manager: EntityManager, scope: TenantScope, id: string): Promise<StoredSubscription> {
+  const found = await findOne(manager, scope, id);
+  if (!found) throw new Error(`subscription ${id} has no flow`);
+  return found;
+}
+
+/** Two statements, not one: a subscription deleted between them has no flow any more and is left out. */
+async function withFlows(
+  manager: EntityManager,
+  rows: readonly Subscription[],
+): Promise<StoredSubscription[]> {
+  const flows = await readFlows(
+    manager,
+    rows.map((row) => row.id),
+  );
+  return rows.flatMap(({ deletedAt: _deletedAt, ...row }) => {
+    const flow = flows.get(row.id);
+    return flow ? [{ ...row, flow }] : [];
+  });
+}
+
+/** Whether the tenant exists, made if need be; its row is locked against another creation and deletion. */
+async function lockTenant(manager: EntityManager, tenant: string, strict: boolean): Promise<boolean> {
+  if (!strict) {
+    await manager.query('insert into posthorn.tenants (id) values ($1) on conflict (id) do nothing', [
+      tenant,
+    ]);
+  }
+  const rows = await manager.query<unknown[]>(
+    'select 1 from posthorn.tenants where id = $1 for no key update',
+    [tenant],
+  );
+  return rows.length > 0;
+}
+
+async function insertPatterns(
+  manager: EntityManager,
+  subscription: { id: string; tenant: string; eventTypes: readonly string[] },
+): Promise<void> {
+  await manager.query(
+    `insert into posthorn.subscription_patterns (tenant, pattern, subscription_id)
+     select $1, pattern, $3 from unnest($2::text[]) as pattern`,
+    [subscription.tenant, subscription.eventTypes, subscription.id],
+  );
+}
+
+async function deletePatterns(manager: EntityManager, subscriptionId: string): Promise<void> {
+  await manager.query('delete from posthorn.subscription_patterns where subscription_id = $1', [
+    subscriptionId,
+  ]);
+}
