@@ -1,0 +1,148 @@
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import { controlPlaneEntities } from './control/entities.js';
+import { DatabaseClock } from './database-clock.js';
+import { asUnavailable } from './unavailable.js';
+
+export interface DatabaseOptions {
+  url: string;
+  /** Shown in `pg_stat_activity`. */
+  applicationName: string;
+  /** Connections for the data plane; the control plane has up to five more of its own. */
+  poolSize: number;
+  /** Bound of one statement, on the server and, should the server hang, on this side. */
+  timeoutMs: number;
+  /** An idle connection broke: nothing was lost, the pool opens another. */
+  onError: (error: Error) => void;
+}
+
+/** One SQL statement. With a name it is prepared once per connection and planned generically. */
+export interface Statement {
+  name?: string;
+  text: string;
+  values?: unknown[];
+}
+
+export type Query = <Row>(statement: Statement) => Promise<Row[]>;
+
+/** Waiting for a connection is bounded apart from the statement: together they stay below 5 s. */
+const CONNECT_TIMEOUT_MS = 1500;
+const CONTROL_POOL_SIZE = 5;
+
+/**
+ * The one way to Postgres: a pool for the data plane (hand-written SQL) and, opened on first use, a
+ * TypeORM data source for the control plane.
+ *
+ * Opening it does not connect, so a process may start before its database does. Whatever means "not now"
+ * is thrown as `Unavailable`; anything else is the driver's error, unchanged.
+ */
+export class Database {
+  readonly clock = new DatabaseClock();
+  private readonly pool: pg.Pool;
+  private controlPlane: Promise<DataSource> | undefined;
+
+  constructor(private readonly options: DatabaseOptions) {
+    this.pool = new pg.Pool({
+      connectionString: options.url,
+      application_name: options.applicationName,
+      max: options.poolSize,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      statement_timeout: options.timeoutMs,
+      query_timeout: options.timeoutMs + 250,
+      idle_in_transaction_session_timeout: options.timeoutMs * 2,
+      keepAlive: true,
+      // synchronous_commit: an accepted event survives a crash, whatever the server's default is.
+      // force_generic_plan: a few hundred partitions make planning dearer than any statement here.
+      options: '-c synchronous_commit=on -c plan_cache_mode=force_generic_plan -c timezone=UTC',
+    });
+    this.pool.on('error', options.onError);
+  }
+
+  /** Runs one statement on the data plane's pool and returns its rows. */
+  readonly query: Query = async <Row>(statement: Statement): Promise<Row[]> => {
+    try {
+      return (await this.pool.query(statement)).rows as Row[];
+    } catch (error) {
+      throw asUnavailable(error);
+    }
+  };
+
+  /** Runs `work` in one transaction. Keep it short, and never wait in it for anything but Postgres. */
+  async transaction<T>(work: (query: Query) => Promise<T>): Promise<T> {
+    let client: pg.PoolClient | undefined;
+    let broken: Error | undefined;
+    try {
+      client = await this.pool.connect();
+      const connection = client;
+      const query: Query = async <Row>(statement: Statement) =>
+        (await connection.query(statement)).rows as Row[];
+      await connection.query('begin');
+      try {
+        const result = await work(query);
+        await connection.query('commit');
+        return result;
+      } catch (error) {
+        await connection.query('rollback').catch((rollbackError: unknown) => {
+          broken = rollbackError as Error; // the connection is in an unknown state: do not reuse it
+        });
+        throw error;
+      }
+    } catch (error) {
+      throw asUnavailable(error);
+    } finally {
+      client?.release(broken);
+    }
+  }
+
+  /** TypeORM for the control plane. A failed start is tried again by the next caller. */
+  async control(): Promise<DataSource> {
+    this.controlPlane ??= this.openControlPlane();
+    try {
+      return await this.controlPlane;
+    } catch (error) {
+      this.controlPlane = undefined;
+      throw asUnavailable(error);
+    }
+  }
+
+  /** The database's clock, in milliseconds since 1970, as estimated from the latest answers. */
+  nowMs(): number {
+    return this.clock.nowMs();
+  }
+
+  /** Asks Postgres the time: proves that it answers, and sets the clock. */
+  async ping(): Promise<void> {
+    const sentAtMs = performance.now();
+    const [row] = await this.query<{ now_ms: number }>({
+      text: 'select extract(epoch from clock_timestamp())::float8 * 1000 as now_ms',
+    });
+    if (row) this.clock.observe(row.now_ms, sentAtMs, performance.now());
+  }
+
+  async close(): Promise<void> {
+    const controlPlane = await this.controlPlane?.catch(() => undefined);
+    await controlPlane?.destroy();
+    await this.pool.end();
+  }
+
+  private openControlPlane(): Promise<DataSource> {
+    return new DataSource({
+      type: 'postgres',
+      url: this.options.url,
+      schema: 'posthorn',
+      applicationName: this.options.applicationName,
+      poolSize: CONTROL_POOL_SIZE,
+      connectTimeoutMS: CONNECT_TIMEOUT_MS,
+      entities: controlPlaneEntities,
+      synchronize: false,
+      installExtensions: false,
+      poolErrorHandler: this.options.onError,
+      extra: {
+        statement_timeout: this.options.timeoutMs,
+        query_timeout: this.options.timeoutMs + 250,
+        keepAlive: true,
+        options: '-c synchronous_commit=on -c timezone=UTC',
+      },
+    }).initialize();
+  }
+}

@@ -1,0 +1,291 @@
+import type { Database, Query } from './database.js';
+import { GroupCommit } from './group-commit.js';
+import { insertEvents, type EventToAccept, type StoredEvent } from './sql/accept-events.js';
+import { answerKeys, readKeys, releaseKeys, takeKeys, type KeyToTake } from './sql/idempotency-keys.js';
+
+export interface EmittedEvent extends EventToAccept {
+  createdAtMs: number;
+  /** The key of its `externalId`, when it has one. */
+  externalKey: KeyToTake | null;
+}
+
+/** One call of the API: an event, or a batch that is accepted as a whole. */
+export interface EmitRequest {
+  events: readonly EmittedEvent[];
+  /** The key of its `Idempotency-Key`, when it has one. */
+  requestKey: KeyToTake | null;
+}
+
+export interface EmitResult {
+  id: string;
+  matchedSubscriptions: number;
+  createdAtMs: number;
+  duplicate: boolean;
+}
+
+export type EmitAnswer =
+  | { accepted: EmitResult[]; deliveryIds: string[] }
+  /** A key came with another content than the first time; `index` is that of the event, null for the request's key. */
+  | { conflict: { index: number | null } };
+
+export interface EventIntakeOptions {
+  maxWaitingEvents: number;
+  maxWaitingBytes: number;
+  /** From `emit` to the answer. */
+  deadlineMs: number;
+  /** How long until somebody looks at the new deliveries unasked: 0 when no hint will be sent. */
+  offerAfterMs: () => number;
+}
+
+/** Bounds of one transaction. Past them the locks and the WAL of one group cost more than a second commit. */
+const MAX_GROUP = { rows: 5000, bytes: 16 * 1024 * 1024 };
+
+/**
+ * The door: every accepted event goes through here, many requests to a transaction.
+ *
+ * A request is answered only after the commit that stored its events, their deliveries and its keys. The
+ * weight of a request counts the deliveries it is likely to make, from the fan-out seen lately.
+ */
+export class EventIntake {
+  private readonly group: GroupCommit<EmitRequest, EmitAnswer>;
+  private fanOut = 1;
+
+  constructor(
+    private readonly db: Database,
+    private readonly options: EventIntakeOptions,
+  ) {
+    this.group = new GroupCommit({
+      commit: (requests) => this.commit(requests),
+      size: ({ events }) => ({
+        rows: Math.ceil(events.length * (1 + this.fanOut)),
+        bytes: events.reduce((sum, event) => sum + event.body.length, 0),
+      }),
+      maxGroup: MAX_GROUP,
+      maxWaiting: { rows: options.maxWaitingEvents, bytes: options.maxWaitingBytes },
+      deadlineMs: options.deadlineMs,
+    });
+  }
+
+  /** @throws Unavailable when the store is down, slow or full: nothing was acknowledged */
+  emit(request: EmitRequest): Promise<EmitAnswer> {
+    return this.group.submit(request);
+  }
+
+  drain(): Promise<void> {
+    return this.group.drain();
+  }
+
+  private async commit(requests: readonly EmitRequest[]): Promise<EmitAnswer[]> {
+    const keyed = requests.some((r) => r.requestKey ?? r.events.some((event) => event.externalKey));
+    if (!keyed) {
+      const events = requests.flatMap((request) => request.events);
+      const stored = await this.insert(this.db.query, events);
+      let next = 0;
+      return requests.map((request) =>
+        accepted(request.events.map((event) => ({ event, stored: stored[next++] as StoredEvent }))),
+      );
+    }
+    return this.db.transaction((query) => this.commitKeyed(query, requests));
+  }
+
+  private async commitKeyed(query: Query, requests: readonly EmitRequest[]): Promise<EmitAnswer[]> {
+    const ledger = await KeyLedger.open(query, requests);
+    const plans = requests.map((request) => planRequest(ledger, request));
+
+    const fresh = plans.flatMap((plan) =>
+      'events' in plan ? plan.events.filter((e) => e.kind === 'new') : [],
+    );
+    const stored =
+      fresh.length === 0
+        ? []
+        : await this.insert(
+            query,
+            fresh.map((entry) => entry.event),
+          );
+    fresh.forEach((entry, index) => (entry.stored = stored[index]));
+
+    const answers = resolveInOrder(plans);
+    await ledger.close(query, requests, answers);
+    return answers;
+  }
+
+  private async insert(query: Query, events: readonly EmittedEvent[]): Promise<StoredEvent[]> {
+    const stored = await insertEvents(this.db, query, events, this.options.offerAfterMs());
+    const deliveries = stored.reduce((sum, event) => sum + event.matchedSubscriptions, 0);
+    this.fanOut = deliveries / Math.max(1, events.length);
+    return stored;
+  }
+}
+
+/** What becomes of one event of a request: new, or the repeat of one stored before or in this very group. */
+type Planned =
+  | { kind: 'new'; event: EmittedEvent; stored?: StoredEvent | undefined }
+  | { kind: 'stored'; result: EmitResult }
+  | { kind: 'same'; as: Planned & { kind: 'new' } };
+
+type Plan =
+  | { conflict: { index: number | null } }
+  | { replay: EmitResult[] }
+  | { sameAs: Plan }
+  | { events: Planned[] };
+
+/** The keys of a group: which were free, what the others hold, and who uses which. */
+class KeyLedger {
+  private readonly users = new Map<string, { fingerprint: Buffer; use: unknown }>();
+
+  private constructor(
+    private readonly taken: ReadonlySet<string>,
+    private readonly held: ReadonlyMap<string, { fingerprint: Buffer; results: EmitResult[] }>,
+  ) {}
+
+  static async open(query: Query, requests: readonly EmitRequest[]): Promise<KeyLedger> {
+    const keys = new Map<string, KeyToTake>();
+    for (const request of requests) {
+      for (const key of keysOf(request)) {
+        const hex = key.digest.toString('hex');
+        if (!keys.has(hex)) keys.set(hex, key);
+      }
+    }
+    const taken = await takeKeys(query, [...keys.values()]);
+    const missing = [...keys].filter(([hex]) => !taken.has(hex)).map(([, key]) => key.digest);
+    const held = missing.length === 0 ? [] : await readKeys(query, missing);
+    return new KeyLedger(
+      taken,
+      new Map(
+        held.map((key) => [
+          key.digest.toString('hex'),
+          {
+            fingerprint: key.fingerprint,
+            results: JSON.parse(key.response?.toString('utf8') ?? '[]') as EmitResult[],
+          },
+        ]),
+      ),
+    );
+  }
+
+  /** What a key leads to: a stored answer, the earlier user of it in this group, a conflict, or nothing yet. */
+  look<Use>(key: KeyToTake): { results: EmitResult[] } | { use: Use } | 'conflict' | 'free' {
+    const hex = key.digest.toString('hex');
+    const known = this.held.get(hex) ?? this.users.get(hex);
+    if (!known) return 'free';
+    if (!known.fingerprint.equals(key.fingerprint)) return 'conflict';
+    return 'results' in known ? { results: known.results } : { use: known.use as Use };
+  }
+
+  use(key: KeyToTake, use: unknown): void {
+    this.users.set(key.digest.toString('hex'), { fingerprint: key.fingerprint, use });
+  }
+
+  /** Stores the answers under the keys that were used, and gives back those that a refused request took. */
+  async close(query: Query, requests: readonly EmitRequest[], answers: readonly EmitAnswer[]): Promise<void> {
+    const toStore = new Map<string, { digest: Buffer; response: Buffer }>();
+    requests.forEach((request, r) => {
+      const answer = answers[r] as EmitAnswer;
+      if ('conflict' in answer) return;
+      const store = (key: KeyToTake | null, results: readonly EmitResult[]) => {
+        if (!key) return;
+        const hex = key.digest.toString('hex');
+        if (!this.taken.has(hex) || toStore.has(hex)) return;
+        toStore.set(hex, { digest: key.digest, response: Buffer.from(JSON.stringify(results)) });
+      };
+      store(request.requestKey, answer.accepted);
+      request.events.forEach((event, e) => store(event.externalKey, answer.accepted.slice(e, e + 1)));
+    });
+    if (toStore.size > 0) await answerKeys(query, [...toStore.values()]);
+    const unused = [...this.taken].filter((hex) => !toStore.has(hex));
+    if (unused.length > 0)
+      await releaseKeys(
+        query,
+        unused.map((hex) => Buffer.from(hex, 'hex')),
+      );
+  }
+}
+
+function keysOf(request: EmitRequest): KeyToTake[] {
+  const keys = request.events.flatMap((event) => (event.externalKey ? [event.externalKey] : []));
+  return request.requestKey ? [request.requestKey, ...keys] : keys;
+}
+
+/** Decides one request; takes keys in the ledger only when the whole request stands. */
+function planRequest(ledger: KeyLedger, request: EmitRequest): Plan {
+  if (request.requestKey) {
+    const seen = ledger.look<Plan>(request.requestKey);
+    if (seen === 'conflict') return { conflict: { index: null } };
+    if (seen !== 'free') return 'results' in seen ? { replay: seen.results } : { sameAs: seen.use };
+  }
+  const events: Planned[] = [];
+  const own = new Map<string, { key: KeyToTake; planned: Planned & { kind: 'new' } }>();
+  for (const [index, event] of request.events.entries()) {
+    const key = event.externalKey;
+    const hex = key?.digest.toString('hex');
+    const twin = hex === undefined ? undefined : own.get(hex);
+    const seen = key === null || twin ? 'free' : ledger.look<Planned & { kind: 'new' }>(key);
+    const differs = twin !== undefined && key !== null && !twin.key.fingerprint.equals(key.fingerprint);
+    if (seen === 'conflict' || differs) return { conflict: { index } };
+    if (twin) {
+      events.push({ kind: 'same', as: twin.planned });
+    } else if (seen === 'free') {
+      const planned: Planned & { kind: 'new' } = { kind: 'new', event };
+      events.push(planned);
+      if (key && hex !== undefined) own.set(hex, { key, planned });
+    } else {
+      events.push(
+        'results' in seen
+          ? { kind: 'stored', result: seen.results[0] as EmitResult }
+          : { kind: 'same', as: seen.use },
+      );
+    }
+  }
+  const plan: Plan = { events };
+  for (const { key, planned } of own.values()) ledger.use(key, planned);
+  if (request.requestKey) ledger.use(request.requestKey, plan);
+  return plan;
+}
+
+/** Every plan's answer, once the new events are stored. */
+function resolveInOrder(plans: readonly Plan[]): EmitAnswer[] {
+  const answers = new Map<Plan, EmitAnswer>();
+  const resolve = (plan: Plan): EmitAnswer => {
+    if ('conflict' in plan) return plan;
+    if ('replay' in plan) return { accepted: plan.replay.map(asDuplicate), deliveryIds: [] };
+    if ('sameAs' in plan) {
+      const first = answers.get(plan.sameAs) ?? resolve(plan.sameAs);
+      return 'accepted' in first ? { accepted: first.accepted.map(asDuplicate), deliveryIds: [] } : first;
+    }
+    return {
+      accepted: plan.events.map((planned) => {
+        if (planned.kind === 'stored') return asDuplicate(planned.result);
+        if (planned.kind === 'same') return asDuplicate(resultOf(planned.as.event, planned.as.stored));
+        return resultOf(planned.event, planned.stored);
+      }),
+      deliveryIds: plan.events.flatMap((planned) =>
+        planned.kind === 'new' ? (planned.stored?.deliveryIds ?? []) : [],
+      ),
+    };
+  };
+  return plans.map((plan) => {
+    const answer = resolve(plan);
+    answers.set(plan, answer);
+    return answer;
+  });
+}
+
+function accepted(stored: { event: EmittedEvent; stored: StoredEvent }[]): EmitAnswer {
+  return {
+    accepted: stored.map((entry) => resultOf(entry.event, entry.stored)),
+    deliveryIds: stored.flatMap((entry) => entry.stored.deliveryIds),
+  };
+}
+
+function resultOf(event: EmittedEvent, stored: StoredEvent | undefined): EmitResult {
+  return {
+    id: event.id,
+    matchedSubscriptions: stored?.matchedSubscriptions ?? 0,
+    createdAtMs: event.createdAtMs,
+    duplicate: false,
+  };
+}
+
+function asDuplicate(result: EmitResult): EmitResult {
+  return { ...result, duplicate: true };
+}

@@ -1,0 +1,152 @@
+import { Unavailable } from './unavailable.js';
+
+export interface Size {
+  rows: number;
+  bytes: number;
+}
+
+export interface GroupCommitOptions<Item, Result> {
+  /**
+   * Commits the items together and answers one result per item, in order. When it throws for a group of
+   * several, each item is committed alone, so that one bad item never fails its neighbours.
+   */
+  commit: (items: Item[]) => Promise<Result[]>;
+  /** What an item weighs against the bounds. */
+  size: (item: Item) => Size;
+  /** Bounds of one group. A single item may exceed them: it then goes alone. */
+  maxGroup: Size;
+  /** Bounds of what may wait; above them `submit` refuses at once with `Unavailable`. */
+  maxWaiting: Size;
+  /** How long an item may take from `submit` to its result before it is refused with `Unavailable`. */
+  deadlineMs: number;
+  /** Groups in flight at once (default 1). */
+  lanes?: number;
+}
+
+interface Entry<Item, Result> {
+  item: Item;
+  size: Size;
+  settled: boolean;
+  timer: NodeJS.Timeout;
+  resolve: (result: Result) => void;
+  reject: (reason: unknown) => void;
+}
+
+/**
+ * Shares one transaction among all items that arrive while the one before is in flight.
+ *
+ * Alone, an item waits for nobody; under load the groups grow by themselves, bounded in rows and bytes.
+ * An item whose deadline passes is refused although its group may still commit: its caller was not told
+ * that it is stored, which is the safe side.
+ */
+export class GroupCommit<Item, Result> {
+  private readonly queue: Entry<Item, Result>[] = [];
+  private readonly waiting: Size = { rows: 0, bytes: 0 };
+  private inFlight = 0;
+  private scheduled = false;
+
+  constructor(private readonly options: GroupCommitOptions<Item, Result>) {}
+
+  submit(item: Item): Promise<Result> {
+    const size = this.options.size(item);
+    const { maxWaiting } = this.options;
+    if (
+      this.waiting.rows + size.rows > maxWaiting.rows ||
+      this.waiting.bytes + size.bytes > maxWaiting.bytes
+    ) {
+      return Promise.reject(new Unavailable('too much is waiting to be stored'));
+    }
+    return new Promise<Result>((resolve, reject) => {
+      const entry: Entry<Item, Result> = {
+        item,
+        size,
+        settled: false,
+        timer: setTimeout(() => this.expire(entry), this.options.deadlineMs),
+        resolve,
+        reject,
+      };
+      this.waiting.rows += size.rows;
+      this.waiting.bytes += size.bytes;
+      this.queue.push(entry);
+      this.schedule();
+    });
+  }
+
+  /** Waits until nothing is waiting or in flight. */
+  async drain(): Promise<void> {
+    while (this.queue.length > 0 || this.inFlight > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  /** Starts a group at the end of this turn of the event loop, so that what arrived together goes together. */
+  private schedule(): void {
+    if (this.scheduled || this.inFlight >= (this.options.lanes ?? 1) || this.queue.length === 0) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      void this.runGroup(this.takeGroup());
+      this.schedule();
+    });
+  }
+
+  private takeGroup(): Entry<Item, Result>[] {
+    const { maxGroup } = this.options;
+    const group: Entry<Item, Result>[] = [];
+    let rows = 0;
+    let bytes = 0;
+    let taken = 0;
+    for (const entry of this.queue) {
+      if (!entry.settled) {
+        if (
+          group.length > 0 &&
+          (rows + entry.size.rows > maxGroup.rows || bytes + entry.size.bytes > maxGroup.bytes)
+        )
+          break;
+        rows += entry.size.rows;
+        bytes += entry.size.bytes;
+        group.push(entry);
+      }
+      taken += 1;
+    }
+    this.queue.splice(0, taken);
+    return group;
+  }
+
+  private async runGroup(group: Entry<Item, Result>[]): Promise<void> {
+    if (group.length === 0) return;
+    this.inFlight += 1;
+    try {
+      await this.commitTogether(group);
+    } finally {
+      this.inFlight -= 1;
+      this.schedule();
+    }
+  }
+
+  private async commitTogether(group: Entry<Item, Result>[]): Promise<void> {
+    try {
+      const results = await this.options.commit(group.map((entry) => entry.item));
+      group.forEach((entry, index) => this.settle(entry, () => entry.resolve(results[index] as Result)));
+    } catch (error) {
+      if (group.length === 1 || error instanceof Unavailable) {
+        for (const entry of group) this.settle(entry, () => entry.reject(error));
+        return;
+      }
+      for (const entry of group) await this.commitTogether([entry]);
+    }
+  }
+
+  private expire(entry: Entry<Item, Result>): void {
+    this.settle(entry, () => entry.reject(new Unavailable('the database did not answer in time')));
+  }
+
+  private settle(entry: Entry<Item, Result>, answer: () => void): void {
+    if (entry.settled) return;
+    entry.settled = true;
+    clearTimeout(entry.timer);
+    this.waiting.rows -= entry.size.rows;
+    this.waiting.bytes -= entry.size.bytes;
+    answer();
+  }
+}

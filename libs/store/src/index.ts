@@ -1,0 +1,47 @@
+export { Database, type DatabaseOptions, type Query, type Statement } from './database.js';
+export { Unavailable, asUnavailable } from './unavailable.js';
+export { GroupCommit, type GroupCommitOptions, type Size } from './group-commit.js';
+export { migrateDatabase, type MigrateOptions } from './migrate-database.js';
+export { ensurePartitions, partitionsAheadDays } from './partitions.js';
+export { tenantFilter, type TenantScope } from './tenant-scope.js';
+
+export {
+  EventIntake,
+  type EmitAnswer,
+  type EmitRequest,
+  type EmitResult,
+  type EmittedEvent,
+  type EventIntakeOptions,
+} from './event-intake.js';
+export { openTestDelivery, type EventToAccept } from './sql/accept-events.js';
+export {
+  answerKeys,
+  deleteExpiredKeys,
+  readKeys,
+  releaseKeys,
+  takeKeys,
+  type KeyToTake,
+  type TakenKey,
+} from './sql/idempotency-keys.js';
+export {
+  claimDeliveries,
+  readPayloads,
+  releaseClaims,
+  type Lease,
+  type LeaseTerms,
+} from './sql/claim-deliveries.js';
+export { lookAtDue, pickBacklog, type Due, type LostLease } from './sql/offer-due.js';
+export { recordAttempts, type AttemptRecord } from './sql/record-attempts.js';
+export { cancelDelivery, cancelOpenDeliveriesOfDeleted, type CancelResult } from './sql/cancel-deliveries.js';
+export { resendDelivery, type ResendResult } from './sql/resend-delivery.js';
+export { giveUpDuty, holdDuty } from './sql/hold-duty.js';
+export {
+  listDeliveries,
+  readAttempts,
+  readDelivery,
+  type AttemptRow,
+  type DeliveryFilter,
+  type DeliveryRow,
+  type PageRequest,
+} from './sql/list-deliveries.js';
+export { listEvents, readEvent, type EventFilter, type EventRow } from './sql/list-events.js';

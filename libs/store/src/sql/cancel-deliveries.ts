@@ -1,0 +1,79 @@
+import type { Database } from '../database.js';
+
+export type CancelResult = 'cancelled' | 'in_flight' | 'finished' | 'not_found';
+
+/**
+ * Ends one pending delivery as cancelled by request. Index: open_deliveries_pkey.
+ *
+ * A delivery that waits for a resend is cancelled like any other; one that had finished before gets
+ * `cancelled` too, because that is what was asked for last.
+ */
+export async function cancelDelivery(db: Database, tenant: string | null, id: string): Promise<CancelResult> {
+  const [row] = await db.query<{ result: CancelResult }>({
+    name: 'cancel-delivery',
+    text: `
+      with gone as (
+        delete from posthorn.open_deliveries
+         where id = $1 and state = 'pending' and ($2::text is null or tenant = $2)
+        returning *
+      ), logged as (
+        insert into posthorn.deliveries
+          (id, event_id, subscription_id, tenant, event_type, payload_bytes, state, reason, finished_at,
+           attempt_number, last_outcome, last_status_code, status_class)
+        select id, event_id, subscription_id, tenant, event_type, payload_bytes, 'cancelled',
+               'cancelled_by_request', now(), attempt_number, last_outcome, last_status_code, status_class
+          from gone
+      )
+      select case
+        when exists (select from gone) then 'cancelled'
+        when exists (select from posthorn.open_deliveries where id = $1 and ($2::text is null or tenant = $2)) then 'in_flight'
+        when exists (select from posthorn.deliveries where id = $1 and ($2::text is null or tenant = $2)) then 'finished'
+        else 'not_found' end as result`,
+    values: [id, tenant],
+  });
+  return row?.result ?? 'not_found';
+}
+
+/**
+ * Ends up to `limit` pending deliveries of deleted subscriptions as cancelled, and marks those subscriptions
+ * that have none left; returns how many deliveries it ended. Call it until it answers 0.
+ *
+ * What is in flight finishes by itself; should it have to be retried, the next claim cancels it.
+ * Locks: deliveries with SKIP LOCKED. Indexes: subscriptions_to_cancel_idx, open_deliveries_subscription_idx.
+ */
+export async function cancelOpenDeliveriesOfDeleted(db: Database, limit: number): Promise<number> {
+  const [row] = await db.query<{ ended: number }>({
+    name: 'cancel-deliveries-of-deleted',
+    text: `
+      with deleted as materialized (
+        select id from posthorn.subscriptions
+         where deleted_at is not null and backlog_cancelled_at is null
+         order by deleted_at limit 10
+      ), open as materialized (
+        select d.id
+          from deleted s
+          cross join lateral (
+            select id from posthorn.open_deliveries
+             where subscription_id = s.id and state = 'pending'
+             order by id limit $1 for update skip locked) d
+         limit $1
+      ), gone as (
+        delete from posthorn.open_deliveries d using open where d.id = open.id
+        returning d.*
+      ), logged as (
+        insert into posthorn.deliveries
+          (id, event_id, subscription_id, tenant, event_type, payload_bytes, state, reason, finished_at,
+           attempt_number, last_outcome, last_status_code, status_class)
+        select id, event_id, subscription_id, tenant, event_type, payload_bytes, 'cancelled',
+               'subscription_deleted', now(), attempt_number, last_outcome, last_status_code, status_class
+          from gone
+      ), done as (
+        update posthorn.subscriptions s set backlog_cancelled_at = now()
+          from deleted
+         where s.id = deleted.id and not exists (select from posthorn.open_deliveries d where d.subscription_id = s.id)
+      )
+      select count(*)::int as ended from gone`,
+    values: [limit],
+  });
+  return row?.ended ?? 0;
+}

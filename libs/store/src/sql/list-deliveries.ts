@@ -1,0 +1,173 @@
+import {
+  firstUuidAt,
+  type AttemptErrorCode,
+  type DeliveryState,
+  type FinishReason,
+  type Outcome,
+  type Trigger,
+} from '@posthorn/core';
+import type { Database } from '../database.js';
+
+export interface DeliveryFilter {
+  subscriptionId?: string | undefined;
+  eventId?: string | undefined;
+  eventType?: string | undefined;
+  state?: DeliveryState | undefined;
+  /** First digit of the latest attempt's status; 0: attempted, but no status came back. */
+  statusClass?: number | undefined;
+  /** Bounds of the event's time: since inclusive, until exclusive. */
+  sinceMs?: number | undefined;
+  untilMs?: number | undefined;
+}
+
+/** Where a page begins: after or before a delivery, in the order of the list (newest first). */
+export interface PageRequest {
+  limit: number;
+  after?: string | undefined;
+  before?: string | undefined;
+}
+
+/** A delivery, open or finished. */
+export interface DeliveryRow {
+  id: string;
+  event_id: string;
+  subscription_id: string;
+  tenant: string;
+  event_type: string;
+  state: DeliveryState;
+  reason: FinishReason | null;
+  attempt_number: number;
+  /** When the next attempt is due; null when there is none to come. */
+  due_at: Date | null;
+  finished_at: Date | null;
+  trigger: Trigger | null;
+  last_outcome: Outcome | null;
+  last_status_code: number | null;
+}
+
+const OPEN_COLUMNS = `id, event_id, subscription_id, tenant, event_type, state, null::text as reason, attempt_number,
+  case when trigger = 'schedule' then due_at else least(due_at, now()) end as due_at, null::timestamptz as finished_at,
+  trigger, last_outcome, last_status_code`;
+const LOG_COLUMNS = `id, event_id, subscription_id, tenant, event_type, state, reason, attempt_number,
+  null::timestamptz as due_at, finished_at, null::text as trigger, last_outcome, last_status_code`;
+
+/** No lease lasts longer than this: the longest deadline, 30 s, and the largest slack that makes sense. */
+const LONGEST_LEASE = `interval '10 minutes'`;
+
+/**
+ * One page of the delivery log, open and finished deliveries alike, newest first (`before`: the page that
+ * ends there). Asks for one row more than `limit`, so that the caller knows whether there is another page.
+ *
+ * Two ordered index scans, each stopped at the limit, then merged. Indexes: of both tables the one of the
+ * narrowest filter given; an event's deliveries are found by id, which begins with the event's time.
+ */
+export async function listDeliveries(
+  db: Database,
+  tenant: string | null,
+  filter: DeliveryFilter,
+  page: PageRequest,
+): Promise<DeliveryRow[]> {
+  const values: unknown[] = [];
+  const param = (value: unknown): string => `$${values.push(value)}`;
+  const both: string[] = [];
+  if (tenant !== null) both.push(`tenant = ${param(tenant)}`);
+  if (filter.subscriptionId) both.push(`subscription_id = ${param(filter.subscriptionId)}`);
+  if (filter.eventType) both.push(`event_type = ${param(filter.eventType)}`);
+  if (filter.statusClass !== undefined) both.push(`status_class = ${param(filter.statusClass)}`);
+  if (filter.eventId) both.push(...sameEvent(filter.eventId, param));
+  if (filter.sinceMs !== undefined) both.push(`id >= ${param(firstUuidAt(filter.sinceMs))}`);
+  if (filter.untilMs !== undefined) both.push(`id < ${param(firstUuidAt(filter.untilMs))}`);
+  if (page.after) both.push(`id < ${param(page.after)}`);
+  if (page.before) both.push(`id > ${param(page.before)}`);
+  const order = page.before ? 'asc' : 'desc';
+  const limit = param(page.limit + 1);
+
+  const { state } = filter;
+  const selects: string[] = [];
+  if (state === undefined || state === 'pending' || state === 'in_flight') {
+    const open = [...both];
+    if (state) open.push(`state = ${param(state)}`);
+    // What is in flight is looked at again soon, so the index on that time finds it among a large backlog.
+    if (state === 'in_flight') open.push(`offer_at <= now() + ${LONGEST_LEASE}`);
+    selects.push(select(OPEN_COLUMNS, 'posthorn.open_deliveries', open, order, limit));
+  }
+  if (state !== 'pending' && state !== 'in_flight') {
+    const finished = [...both];
+    // As a literal, so that the index of all states but `succeeded` can be used.
+    if (state) finished.push(`state = '${state}'`);
+    selects.push(select(LOG_COLUMNS, 'posthorn.deliveries', finished, order, limit));
+  }
+  const rows = await db.query<DeliveryRow>({
+    text: `select * from (${selects.join(' union all ')}) both_tables order by id ${order} limit ${limit}`,
+    values,
+  });
+  return page.before ? rows.reverse() : rows;
+}
+
+function select(columns: string, table: string, conditions: string[], order: string, limit: string): string {
+  const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
+  return `(select ${columns} from ${table} ${where} order by id ${order} limit ${limit})`;
+}
+
+/** A delivery's id begins with the 48 bits of its event's time. */
+function sameEvent(eventId: string, param: (value: unknown) => string): string[] {
+  const prefix = eventId.slice(0, 13);
+  return [
+    `event_id = ${param(eventId)}`,
+    `id >= ${param(`${prefix}-0000-0000-000000000000`)}`,
+    `id <= ${param(`${prefix}-ffff-ffff-ffffffffffff`)}`,
+  ];
+}
+
+/** One delivery, open or finished. Indexes: open_deliveries_pkey, the partitions' keys. */
+export async function readDelivery(
+  db: Database,
+  tenant: string | null,
+  id: string,
+): Promise<DeliveryRow | undefined> {
+  const [row] = await db.query<DeliveryRow>({
+    name: 'read-delivery',
+    text: `
+      select ${OPEN_COLUMNS} from posthorn.open_deliveries where id = $1 and ($2::text is null or tenant = $2)
+      union all
+      select ${LOG_COLUMNS} from posthorn.deliveries where id = $1 and ($2::text is null or tenant = $2)
+      limit 1`,
+    values: [id, tenant],
+  });
+  return row;
+}
+
+export interface AttemptRow {
+  number: number;
+  trigger: Trigger;
+  outcome: Outcome;
+  error_code: AttemptErrorCode | null;
+  error_detail: string | null;
+  status_code: number | null;
+  started_at: Date;
+  duration_ms: number | null;
+  dns_ms: number | null;
+  connect_ms: number | null;
+  tls_ms: number | null;
+  first_byte_ms: number | null;
+  address: string | null;
+  url: string | null;
+  request_headers: [string, string][] | null;
+  response_headers: [string, string][] | null;
+  response_body: Buffer | null;
+  response_truncated: boolean;
+}
+
+/** The latest `limit` attempts of a delivery, oldest first. Index: the partitions' keys. */
+export async function readAttempts(db: Database, deliveryId: string, limit: number): Promise<AttemptRow[]> {
+  const rows = await db.query<AttemptRow>({
+    name: 'read-attempts',
+    text: `
+      select number, trigger, outcome, error_code, error_detail, status_code, started_at, duration_ms, dns_ms,
+             connect_ms, tls_ms, first_byte_ms, address, url, request_headers, response_headers, response_body,
+             response_truncated
+        from posthorn.attempts where delivery_id = $1 order by number desc limit $2`,
+    values: [deliveryId, limit],
+  });
+  return rows.reverse();
+}

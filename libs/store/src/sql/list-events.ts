@@ -1,0 +1,68 @@
+import { firstUuidAt } from '@posthorn/core';
+import type { Database } from '../database.js';
+import type { PageRequest } from './list-deliveries.js';
+
+export interface EventFilter {
+  type?: string | undefined;
+  externalId?: string | undefined;
+  sinceMs?: number | undefined;
+  untilMs?: number | undefined;
+}
+
+export interface EventRow {
+  id: string;
+  tenant: string;
+  type: string;
+  external_id: string | null;
+  occurred_at: Date;
+  matched_subscriptions: number;
+}
+
+/**
+ * One page of events, newest first; one row more than `limit` when there is another page.
+ *
+ * Indexes: events_tenant_idx, events_type_idx, events_external_id_idx or the partitions' keys.
+ */
+export async function listEvents(
+  db: Database,
+  tenant: string | null,
+  filter: EventFilter,
+  page: PageRequest,
+): Promise<EventRow[]> {
+  const values: unknown[] = [];
+  const param = (value: unknown): string => `$${values.push(value)}`;
+  const conditions: string[] = [];
+  if (tenant !== null) conditions.push(`tenant = ${param(tenant)}`);
+  if (filter.type) conditions.push(`type = ${param(filter.type)}`);
+  if (filter.externalId) conditions.push(`external_id = ${param(filter.externalId)}`);
+  if (filter.sinceMs !== undefined) conditions.push(`id >= ${param(firstUuidAt(filter.sinceMs))}`);
+  if (filter.untilMs !== undefined) conditions.push(`id < ${param(firstUuidAt(filter.untilMs))}`);
+  if (page.after) conditions.push(`id < ${param(page.after)}`);
+  if (page.before) conditions.push(`id > ${param(page.before)}`);
+  const order = page.before ? 'asc' : 'desc';
+  const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
+  const rows = await db.query<EventRow>({
+    text: `select id, tenant, type, external_id, occurred_at, matched_subscriptions
+             from posthorn.events ${where} order by id ${order} limit ${param(page.limit + 1)}`,
+    values,
+  });
+  return page.before ? rows.reverse() : rows;
+}
+
+/** One event with its delivery body (null when the payload is gone). Index: the partitions' keys. */
+export async function readEvent(
+  db: Database,
+  tenant: string | null,
+  id: string,
+): Promise<(EventRow & { body: Buffer | null }) | undefined> {
+  const [row] = await db.query<EventRow & { body: Buffer | null }>({
+    name: 'read-event',
+    text: `
+      select e.id, e.tenant, e.type, e.external_id, e.occurred_at, e.matched_subscriptions,
+             (select body from posthorn.payloads where event_id = $1) as body
+        from posthorn.events e
+       where e.id = $1 and ($2::text is null or e.tenant = $2)`,
+    values: [id, tenant],
+  });
+  return row;
+}

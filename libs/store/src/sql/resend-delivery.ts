@@ -1,0 +1,63 @@
+import type { Database } from '../database.js';
+
+export type ResendResult = 'resent' | 'in_flight' | 'not_found' | 'subscription_deleted' | 'payload_gone';
+
+/**
+ * Makes one extra attempt due now.
+ *
+ * A pending delivery keeps its schedule: its due time and its retries are those it had, should the extra
+ * attempt fail. A finished one moves back from the log; failure restores the state it had.
+ *
+ * Locks: the one delivery. Indexes: open_deliveries_pkey, the partitions' keys.
+ */
+export async function resendDelivery(
+  db: Database,
+  tenant: string | null,
+  id: string,
+  offerAfterMs: number,
+): Promise<ResendResult> {
+  const [row] = await db.query<{ result: ResendResult }>({
+    name: 'resend-delivery',
+    text: `
+      with target as materialized (
+        select id, subscription_id, event_id from posthorn.open_deliveries
+         where id = $1 and ($2::text is null or tenant = $2)
+        union all
+        select id, subscription_id, event_id from posthorn.deliveries
+         where id = $1 and ($2::text is null or tenant = $2)
+        limit 1
+      ), able as materialized (
+        select t.id, f.subscription_id is not null as has_subscription, p.event_id is not null as has_payload
+          from target t
+          left join posthorn.flows f on f.subscription_id = t.subscription_id
+          left join lateral (select event_id from posthorn.payloads where event_id = t.event_id) p on true
+      ), hurried as (
+        update posthorn.open_deliveries d
+           set trigger = 'resend', offer_at = now() + $3::float8 * interval '1 millisecond'
+          from able
+         where d.id = able.id and d.state = 'pending' and able.has_subscription and able.has_payload
+        returning d.id
+      ), taken_back as (
+        delete from posthorn.deliveries l using able
+         where l.id = able.id and able.has_subscription and able.has_payload
+        returning l.*
+      ), reopened as (
+        insert into posthorn.open_deliveries
+          (id, event_id, subscription_id, tenant, event_type, payload_bytes, trigger, due_at, offer_at,
+           attempt_number, restore_state, restore_reason, last_outcome, last_status_code, status_class)
+        select id, event_id, subscription_id, tenant, event_type, payload_bytes, 'resend', now(),
+               now() + $3::float8 * interval '1 millisecond', attempt_number, state, reason, last_outcome,
+               last_status_code, status_class
+          from taken_back
+        returning id
+      )
+      select case
+        when exists (select from hurried) or exists (select from reopened) then 'resent'
+        when not exists (select from target) then 'not_found'
+        when exists (select from able where not has_subscription) then 'subscription_deleted'
+        when exists (select from able where not has_payload) then 'payload_gone'
+        else 'in_flight' end as result`,
+    values: [id, tenant, offerAfterMs],
+  });
+  return row?.result ?? 'not_found';
+}
