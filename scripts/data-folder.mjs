@@ -1,0 +1,135 @@
+// The folder in which `npm start` keeps everything: the database, its keys, the logs, and who is running on it.
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { readLock, tryLock, unlock } from './file-lock.mjs';
+import { end, identify, lives } from './process-identity.mjs';
+import { Refusal, ROOT } from './repository.mjs';
+
+/** How long a process that a killed run left behind gets to finish what it does. */
+const ORPHAN_GRACE_MS = 12_000;
+
+/** `--data`, else POSTHORN_DATA_DIR, else `.data` in the repository. */
+export const dataFolderPath = (given) =>
+  path.resolve(given ?? process.env.POSTHORN_DATA_DIR ?? path.join(ROOT, '.data'));
+
+/**
+ * What `npm start` noted about itself while it runs on this folder (`databaseUrl`, `baseUrl`), or undefined when
+ * nothing runs there.
+ */
+export function runningInstance(folder) {
+  const instance = readLock(path.join(folder, 'instance.json'));
+  return instance && lives(instance) ? instance : undefined;
+}
+
+/** A key kept in the folder, or undefined when there is none. */
+export function readKey(folder, name) {
+  try {
+    return fs.readFileSync(path.join(folder, name), 'utf8').trim();
+  } catch (error) {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Takes the folder for this process, making it if need be. One process at a time has it; what a killed one left is
+ * taken over.
+ *
+ * @param {string} what what this process is doing, to tell whoever comes second.
+ */
+export function openDataFolder(folder, what) {
+  try {
+    // Others may pass through it: as root, the database runs as another user. What is secret in it is 0600.
+    fs.mkdirSync(folder, { recursive: true, mode: 0o755 });
+    fs.mkdirSync(path.join(folder, 'logs'), { recursive: true, mode: 0o700 });
+    const holder = tryLock(path.join(folder, 'lock'), { what });
+    if (holder) throw new Refusal(inUse(folder, holder));
+  } catch (error) {
+    if (!['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST'].includes(error.code)) throw error;
+    throw new Refusal(
+      `cannot write into the data folder ${folder} (${error.code}): start as its owner, or choose another with --data DIR`,
+    );
+  }
+  return new DataFolder(folder);
+}
+
+function inUse(folder, holder) {
+  const at = runningInstance(folder)?.baseUrl;
+  return (
+    `process ${holder.pid} (${holder.what}) already runs on ${folder}${at ? `, at ${at}` : ''}: ` +
+    'stop it there, or choose another folder with --data DIR'
+  );
+}
+
+class DataFolder {
+  #processes = {};
+
+  constructor(folder) {
+    this.path = folder;
+  }
+
+  file(...names) {
+    return path.join(this.path, ...names);
+  }
+
+  /** The key that secrets in this folder's database are encrypted with. Made once. */
+  encryptionKey() {
+    return this.#keep('encryption.key', () => randomBytes(32).toString('base64'));
+  }
+
+  adminKey() {
+    return readKey(this.path, 'admin.key');
+  }
+
+  keepAdminKey(key) {
+    this.#write('admin.key', `${key}\n`);
+  }
+
+  /** Notes a process of this run, so that the next one can find it if this one is killed. */
+  noteProcess(name, pid) {
+    this.#processes[name] = identify(pid);
+    this.#write('processes.json', JSON.stringify(this.#processes));
+  }
+
+  /** Ends what a killed run left running here. Answers what it found, for the terminal. */
+  async endOrphans() {
+    const found = Object.entries(readLock(this.file('processes.json')) ?? {}).filter(([, process]) =>
+      lives(process),
+    );
+    await Promise.all(
+      found.map(async ([name, process]) => {
+        if (await end(process, { graceMs: ORPHAN_GRACE_MS })) return;
+        throw new Refusal(
+          `${name} of an earlier run (pid ${process.pid}) cannot be stopped; stop it and start again`,
+        );
+      }),
+    );
+    fs.rmSync(this.file('processes.json'), { force: true });
+    return found.map(([name, { pid }]) => `${name} (pid ${pid})`);
+  }
+
+  /** Tells other commands where to find this instance, for as long as this process lives. */
+  announce(instance) {
+    this.#write('instance.json', JSON.stringify({ ...identify(process.pid), ...instance }));
+  }
+
+  close() {
+    fs.rmSync(this.file('instance.json'), { force: true });
+    fs.rmSync(this.file('processes.json'), { force: true });
+    unlock(this.file('lock'));
+  }
+
+  #keep(name, make) {
+    if (!fs.existsSync(this.file(name))) this.#write(name, `${make()}\n`);
+    return readKey(this.path, name);
+  }
+
+  /** Whole or not at all, on disk before its name is there, and never readable for others. */
+  #write(name, content) {
+    const draft = this.file(`${name}.new`);
+    fs.rmSync(draft, { force: true });
+    fs.writeFileSync(draft, content, { mode: 0o600, flag: 'wx', flush: true });
+    fs.renameSync(draft, this.file(name));
+  }
+}

@@ -1,0 +1,67 @@
+// npm run posthorn -- <command>: the posthorn command, on DATABASE_URL or else on the data folder of `npm start`,
+// whether that runs at the moment or not.
+import './check-node.mjs';
+import { buildIfNeeded } from './build.mjs';
+import { runCliHere } from './cli.mjs';
+import { dataFolderPath, openDataFolder, readKey, runningInstance } from './data-folder.mjs';
+import { EmbeddedPostgresError, startEmbeddedPostgres } from './embedded-postgres.mjs';
+import { installIfNeeded } from './install-if-needed.mjs';
+import { main, Refusal } from './repository.mjs';
+
+const tell = (line) => process.stderr.write(`${line}\n`); // stdout is the command's
+
+/** `--data DIR` belongs to us wherever it stands, everything else to the command. */
+function split(args) {
+  const at = args.indexOf('--data');
+  if (at === -1) return { data: undefined, rest: args };
+  if (args[at + 1] === undefined) throw new Refusal('--data needs a folder', 2);
+  return { data: args[at + 1], rest: args.toSpliced(at, 2) };
+}
+
+const asksForHelp = (args) =>
+  args.length === 0 ||
+  args[0] === 'help' ||
+  args.some((arg) => ['--help', '-h', '--version', '-V'].includes(arg));
+
+await main(async () => {
+  const { data, rest } = split(process.argv.slice(2));
+  await installIfNeeded(tell);
+  await buildIfNeeded(tell);
+  if (process.env.DATABASE_URL || asksForHelp(rest)) {
+    process.exitCode = await runCliHere(rest, process.env);
+    return;
+  }
+  const folder = dataFolderPath(data);
+  const running = runningInstance(folder);
+  if (running) {
+    process.exitCode = await runCliHere(rest, {
+      ...process.env,
+      DATABASE_URL: running.databaseUrl,
+      ENCRYPTION_KEY: process.env.ENCRYPTION_KEY || readKey(folder, 'encryption.key'),
+    });
+    return;
+  }
+  const own = openDataFolder(folder, 'npm run posthorn');
+  let database;
+  // Ctrl-C ends the command, which is in our process group; the database is stopped after it.
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => undefined);
+  try {
+    const orphans = await own.endOrphans();
+    if (orphans.length > 0) tell(`Stopped what a killed run had left behind: ${orphans.join(', ')}`);
+    database = await startEmbeddedPostgres({
+      folder: own.file('postgres'),
+      logFile: own.file('logs', 'postgres.log'),
+    });
+    own.noteProcess('postgres', database.identity.pid);
+    process.exitCode = await runCliHere(rest, {
+      ...process.env,
+      DATABASE_URL: database.url,
+      ENCRYPTION_KEY: process.env.ENCRYPTION_KEY || own.encryptionKey(),
+    });
+  } catch (error) {
+    throw error instanceof EmbeddedPostgresError ? new Refusal(error.message) : error;
+  } finally {
+    await database?.stop();
+    own.close();
+  }
+});
