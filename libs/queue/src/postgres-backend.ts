@@ -1,0 +1,122 @@
+import { createPostgresBackend, runMigrations, withBackend, type PostgresConnectionOptions } from 'bullmq';
+import pg from 'pg';
+import {
+  EVENTS_KEPT,
+  QUEUE_NAME,
+  WORKER_OPTIONS,
+  type BackendEvents,
+  type HandleJob,
+  type HintBackend,
+  type HintJobs,
+  type RunningWorker,
+} from './hint-backend.js';
+
+const { Queue, Worker } = withBackend(createPostgresBackend);
+
+const SCHEMA = 'bullmq';
+
+/** Offers at once from one process; more of them wait for a connection, within the time an offer has. */
+const PRODUCER_CONNECTIONS = 4;
+
+/** Besides the handlers' own, a worker uses connections for LISTEN, lock renewal and the stalled check. */
+const WORKER_OWN_CONNECTIONS = 3;
+const MAX_WORKER_CONNECTIONS = 16;
+
+/**
+ * BullMQ on PostgreSQL 13 or later, in its own schema. Its pools are its own: they commit without waiting for
+ * the disk, which the connections that hold the truth never do.
+ */
+export class PostgresBackend implements HintBackend {
+  readonly #databaseUrl: string;
+  readonly #events: BackendEvents;
+  readonly #producers: pg.Pool;
+  #jobs: HintJobs | undefined;
+
+  constructor(databaseUrl: string, events: BackendEvents) {
+    this.#databaseUrl = databaseUrl;
+    this.#events = events;
+    this.#producers = this.#pool(PRODUCER_CONNECTIONS, 1000, (error) => events.down(error));
+  }
+
+  get jobs(): HintJobs | undefined {
+    return this.#jobs;
+  }
+
+  async prepare(): Promise<void> {
+    const client = await this.#producers.connect();
+    try {
+      await runMigrations(client, SCHEMA);
+    } finally {
+      client.release();
+    }
+  }
+
+  async probe(): Promise<void> {
+    await this.#producers.query('select 1');
+    if (this.#jobs) return;
+    // BullMQ remembers for good that its first connection failed, so a queue that did not get ready is
+    // thrown away.
+    const jobs = new Queue<object>(QUEUE_NAME, {
+      connection: forBullMq(this.#producers),
+      streams: { events: { maxLen: EVENTS_KEPT } },
+    }) as unknown as HintJobs;
+    jobs.on('error', (error) => this.#events.error(error));
+    await jobs.waitUntilReady();
+    this.#jobs = jobs;
+  }
+
+  startWorker(handle: HandleJob, concurrency: number): RunningWorker {
+    const connections = Math.min(concurrency + WORKER_OWN_CONNECTIONS, MAX_WORKER_CONNECTIONS);
+    const pool = this.#pool(connections, 10_000, (error) => this.#events.error(error));
+    const worker = new Worker(QUEUE_NAME, handle, {
+      ...WORKER_OPTIONS,
+      connection: forBullMq(pool),
+      concurrency,
+    });
+    return {
+      worker,
+      async sever() {
+        await worker.getBackend().close(true);
+        if (!pool.ending) await pool.end();
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#jobs?.close();
+    await this.#producers.end();
+  }
+
+  /** @param queryTimeoutMs after it a query is given up and its connection dropped. */
+  #pool(max: number, queryTimeoutMs: number, onIdleError: (error: Error) => void): pg.Pool {
+    const pool = new pg.Pool({
+      ...withOwnSettings(this.#databaseUrl),
+      application_name: 'posthorn-hints',
+      max,
+      keepAlive: true,
+      connectionTimeoutMillis: 1000,
+      query_timeout: queryTimeoutMs,
+      idleTimeoutMillis: 60_000,
+    });
+    pool.on('error', onIdleError);
+    return pool;
+  }
+}
+
+/**
+ * `search_path` because BullMQ's statements name no schema; `synchronous_commit` because hints may be lost;
+ * `client_min_messages` because its bulk insert announces a table it did not have to drop, every time.
+ */
+function withOwnSettings(databaseUrl: string): { connectionString: string; options: string } {
+  const own = `-c search_path=${SCHEMA} -c synchronous_commit=off -c client_min_messages=warning`;
+  const url = new URL(databaseUrl);
+  const theirs = url.searchParams.get('options');
+  if (theirs === null) return { connectionString: databaseUrl, options: own };
+  url.searchParams.delete('options'); // the URL's would win over ours
+  return { connectionString: url.href, options: `${theirs} ${own}` };
+}
+
+/** BullMQ describes the pools it accepts by a type of its own, which `pg`'s satisfies but for an index signature. */
+function forBullMq(pool: pg.Pool): PostgresConnectionOptions {
+  return pool as unknown as PostgresConnectionOptions;
+}
