@@ -23,18 +23,31 @@ export default tseslint.config(
     rules: {
       // Off: it would turn the constructor types Nest injects by into `import type` and break the metadata.
       '@typescript-eslint/consistent-type-imports': 'off',
+      // Off: Nest types its plain option objects as classes.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       'no-console': 'error',
       'max-params': ['error', 5],
       'max-lines': ['error', { max: 450, skipBlankLines: true, skipComments: true }],
-      'no-restricted-syntax': ['error', noEnvironment, unitInName, { selector: 'TSEnumDeclaration', message: 'Use a union of string literals.' }],
+      'no-restricted-syntax': [
+        'error',
+        noEnvironment,
+        unitInName,
+        { selector: 'TSEnumDeclaration', message: 'Use a union of string literals.' },
+      ],
     },
   },
-  { files: ['libs/runtime/**/*.ts', '**/*.spec.ts', 'libs/testing/**/*.ts', 'test/**/*.ts'], rules: { 'no-restricted-syntax': ['error', unitInName] } },
+  {
+    files: ['libs/runtime/**/*.ts', '**/*.spec.ts', 'libs/testing/**/*.ts', 'test/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', unitInName] },
+  },
   {
     files: ['libs/core/src/**/*.ts'],
     ignores: ['**/*.spec.ts'],
@@ -43,9 +56,15 @@ export default tseslint.config(
         'error',
         noEnvironment,
         unitInName,
-        { selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']", message: 'core has no clock.' },
+        {
+          selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']",
+          message: 'core has no clock.',
+        },
         { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'core has no clock.' },
-        { selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']", message: 'core has no randomness.' },
+        {
+          selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']",
+          message: 'core has no randomness.',
+        },
         { selector: ':function[async=true]', message: 'core has no I/O, so nothing to wait for.' },
       ],
     },

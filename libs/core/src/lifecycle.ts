@@ -77,6 +77,7 @@ const MAX_LOST_RUN = 10;
  *   after the first disables it. The delivery stays pending, so the backlog is kept.
  * - A lost attempt costs no retry and is repeated at once; ten running exhaust the delivery. One that our own
  *   shutdown cut off does not even count as lost.
+ * - A fault of our own that a repetition would not mend exhausts the delivery with `internal_error`.
  * - A failed resend changes nothing: a pending delivery keeps its schedule, a finished one its state.
  * - A failed test exhausts its delivery, and a test never touches the subscription.
  * - `Retry-After` holds the subscription as long as it says, also when the delivery is exhausted by it. It
@@ -100,6 +101,7 @@ function moveOf(delivery: AttemptedDelivery, result: AttemptResult, random: numb
       return { to: 'exhausted', reason: 'no_retries_left' };
     case 'resend':
       if (delivery.restoreState !== null) return { to: 'restored' };
+      if (result.errorCode === 'internal_error') return { to: 'exhausted', reason: 'internal_error' };
       return { to: 'pending', delayMs: null, retryStep: delivery.retryStep, lostRun: delivery.lostRun };
     case 'schedule':
       return afterScheduledFailure(delivery, result, random);
@@ -126,6 +128,7 @@ function afterScheduledFailure(
 }
 
 function afterLoss(retryStep: number, lostRun: number, errorCode: AttemptErrorCode | null): DeliveryMove {
+  if (errorCode === 'internal_error') return { to: 'exhausted', reason: 'internal_error' };
   if (errorCode === 'shutdown') return { to: 'pending', delayMs: 0, retryStep, lostRun };
   if (lostRun + 1 >= MAX_LOST_RUN) return { to: 'exhausted', reason: 'lost_repeatedly' };
   return { to: 'pending', delayMs: 0, retryStep, lostRun: lostRun + 1 };

@@ -30,7 +30,9 @@ export type AttemptErrorCode =
   | 'url_blocked'
   // lost
   | 'lease_expired'
-  | 'shutdown';
+  | 'shutdown'
+  /** Our own fault, which a repetition would not mend: a value that does not open, a row that cannot be stored. */
+  | 'internal_error';
 
 /** The longest wait a receiver can ask for with `Retry-After`, in milliseconds: 24 hours. */
 export const MAX_RETRY_AFTER_MS = 24 * 60 * 60_000;

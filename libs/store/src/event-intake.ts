@@ -164,12 +164,12 @@ class KeyLedger {
   }
 
   /** What a key leads to: a stored answer, the earlier user of it in this group, a conflict, or nothing yet. */
-  look<Use>(key: KeyToTake): { results: EmitResult[] } | { use: Use } | 'conflict' | 'free' {
+  look(key: KeyToTake): { results: EmitResult[] } | { use: unknown } | 'conflict' | 'free' {
     const hex = key.digest.toString('hex');
     const known = this.held.get(hex) ?? this.users.get(hex);
     if (!known) return 'free';
     if (!known.fingerprint.equals(key.fingerprint)) return 'conflict';
-    return 'results' in known ? { results: known.results } : { use: known.use as Use };
+    return 'results' in known ? { results: known.results } : { use: known.use };
   }
 
   use(key: KeyToTake, use: unknown): void {
@@ -209,9 +209,9 @@ function keysOf(request: EmitRequest): KeyToTake[] {
 /** Decides one request; takes keys in the ledger only when the whole request stands. */
 function planRequest(ledger: KeyLedger, request: EmitRequest): Plan {
   if (request.requestKey) {
-    const seen = ledger.look<Plan>(request.requestKey);
+    const seen = ledger.look(request.requestKey);
     if (seen === 'conflict') return { conflict: { index: null } };
-    if (seen !== 'free') return 'results' in seen ? { replay: seen.results } : { sameAs: seen.use };
+    if (seen !== 'free') return 'results' in seen ? { replay: seen.results } : { sameAs: seen.use as Plan };
   }
   const events: Planned[] = [];
   const own = new Map<string, { key: KeyToTake; planned: Planned & { kind: 'new' } }>();
@@ -219,7 +219,7 @@ function planRequest(ledger: KeyLedger, request: EmitRequest): Plan {
     const key = event.externalKey;
     const hex = key?.digest.toString('hex');
     const twin = hex === undefined ? undefined : own.get(hex);
-    const seen = key === null || twin ? 'free' : ledger.look<Planned & { kind: 'new' }>(key);
+    const seen = key === null || twin ? 'free' : ledger.look(key);
     const differs = twin !== undefined && key !== null && !twin.key.fingerprint.equals(key.fingerprint);
     if (seen === 'conflict' || differs) return { conflict: { index } };
     if (twin) {
@@ -232,7 +232,7 @@ function planRequest(ledger: KeyLedger, request: EmitRequest): Plan {
       events.push(
         'results' in seen
           ? { kind: 'stored', result: seen.results[0] as EmitResult }
-          : { kind: 'same', as: seen.use },
+          : { kind: 'same', as: seen.use as Planned & { kind: 'new' } },
       );
     }
   }

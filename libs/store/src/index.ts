@@ -45,3 +45,10 @@ export {
   type PageRequest,
 } from './sql/list-deliveries.js';
 export { listEvents, readEvent, type EventFilter, type EventRow } from './sql/list-events.js';
+export { sampleSealedSecret } from './sql/sample-sealed-secret.js';
+export { sealedHeaderContext, sealedSecretContext } from './control/subscription-sealing.js';
+export {
+  loadSubscriptionsForSending,
+  type SecretForSending,
+  type SubscriptionForSending,
+} from './control/subscriptions-for-sending.js';

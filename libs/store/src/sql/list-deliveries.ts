@@ -55,8 +55,8 @@ const LOG_COLUMNS = `id, event_id, subscription_id, tenant, event_type, state, r
 const LONGEST_LEASE = `interval '10 minutes'`;
 
 /**
- * One page of the delivery log, open and finished deliveries alike, newest first (`before`: the page that
- * ends there). Asks for one row more than `limit`, so that the caller knows whether there is another page.
+ * One page of the delivery log, open and finished deliveries alike: newest first, but with `before` oldest
+ * first (it reads away from there). One row more than `limit` comes back when there is another page.
  *
  * Two ordered index scans, each stopped at the limit, then merged. Indexes: of both tables the one of the
  * narrowest filter given; an event's deliveries are found by id, which begins with the event's time.
@@ -97,11 +97,10 @@ export async function listDeliveries(
     if (state) finished.push(`state = '${state}'`);
     selects.push(select(LOG_COLUMNS, 'posthorn.deliveries', finished, order, limit));
   }
-  const rows = await db.query<DeliveryRow>({
+  return db.query<DeliveryRow>({
     text: `select * from (${selects.join(' union all ')}) both_tables order by id ${order} limit ${limit}`,
     values,
   });
-  return page.before ? rows.reverse() : rows;
 }
 
 function select(columns: string, table: string, conditions: string[], order: string, limit: string): string {

@@ -19,7 +19,8 @@ export interface EventRow {
 }
 
 /**
- * One page of events, newest first; one row more than `limit` when there is another page.
+ * One page of events: newest first, but with `before` oldest first (it reads away from there). One row more
+ * than `limit` comes back when there is another page.
  *
  * Indexes: events_tenant_idx, events_type_idx, events_external_id_idx or the partitions' keys.
  */
@@ -41,12 +42,11 @@ export async function listEvents(
   if (page.before) conditions.push(`id > ${param(page.before)}`);
   const order = page.before ? 'asc' : 'desc';
   const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
-  const rows = await db.query<EventRow>({
+  return db.query<EventRow>({
     text: `select id, tenant, type, external_id, occurred_at, matched_subscriptions
              from posthorn.events ${where} order by id ${order} limit ${param(page.limit + 1)}`,
     values,
   });
-  return page.before ? rows.reverse() : rows;
 }
 
 /** One event with its delivery body (null when the payload is gone). Index: the partitions' keys. */

@@ -121,10 +121,9 @@ export async function recordAttempts(db: Database, records: readonly AttemptReco
                  when e.kind = 'hold' then greatest(f.hold_until, now() + e.hold_ms * interval '1 millisecond')
                  when f.hold_reason = 'retry_after' then f.hold_until end,
                hold_reason = case
-                 when e.kind = 'hold' then case when f.hold_reason = 'gone' then 'gone' else e.reason end
+                 when e.kind = 'hold' then e.reason
                  when f.hold_reason = 'retry_after' then 'retry_after' end,
-               gone_at = case
-                 when e.kind = 'hold' and (f.hold_reason = 'gone' or e.reason = 'gone') then coalesce(f.gone_at, now()) end
+               gone_at = case when e.kind = 'hold' and e.reason = 'gone' then coalesce(f.gone_at, now()) end
           from effect e
          where f.subscription_id = e.subscription_id
       )

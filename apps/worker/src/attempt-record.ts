@@ -1,0 +1,89 @@
+import { afterAttempt, type AttemptResult, type Decision, type RetryPolicy } from '@posthorn/core';
+import type { SentAttempt } from '@posthorn/sender';
+import type { AttemptRecord, Lease, LostLease } from '@posthorn/store';
+import type { SignedRequest } from './signed-request.js';
+
+const NOTHING_KNOWN = {
+  errorDetail: null,
+  statusCode: null,
+  durationMs: null,
+  dnsMs: null,
+  connectMs: null,
+  tlsMs: null,
+  firstByteMs: null,
+  address: null,
+  url: null,
+  requestHeaders: null,
+  responseHeaders: null,
+  responseBody: null,
+  responseTruncated: false,
+};
+
+/** An attempt that was made; `sent` is null when our shutdown cut it off. */
+export function sentRecord(
+  lease: Lease,
+  request: SignedRequest,
+  sent: SentAttempt | null,
+  result: AttemptResult,
+  decision: Decision,
+): AttemptRecord {
+  return {
+    ...NOTHING_KNOWN,
+    ...identity(lease, decision),
+    outcome: result.outcome,
+    errorCode: result.errorCode,
+    startedAt: new Date(request.signedAtMs),
+    url: request.url,
+    requestHeaders: request.shownHeaders,
+    ...(sent && {
+      errorDetail: sent.errorDetail,
+      statusCode: sent.statusCode,
+      durationMs: sent.phases.totalMs,
+      dnsMs: sent.phases.dnsMs,
+      connectMs: sent.phases.connectMs,
+      tlsMs: sent.phases.tlsMs,
+      firstByteMs: sent.phases.firstByteMs,
+      address: sent.address,
+      responseHeaders: sent.response && JSON.stringify(sent.response.headers),
+      responseBody: sent.response && sent.response.body,
+      responseTruncated: sent.response?.truncated ?? false,
+    }),
+  };
+}
+
+/** An attempt of which nobody recorded what came of it before its lease ran out. */
+export function lostRecord(lease: LostLease, decision: Decision): AttemptRecord {
+  return {
+    ...NOTHING_KNOWN,
+    deliveryId: lease.deliveryId,
+    subscriptionId: null,
+    number: lease.attemptNumber,
+    trigger: lease.trigger,
+    decision,
+    outcome: 'lost',
+    errorCode: 'lease_expired',
+    startedAt: lease.leasedAt,
+  };
+}
+
+/** An attempt that could not be made, or not be recorded as it was, by a fault of our own. */
+export function internalErrorRecord(lease: Lease, nowMs: number, policy: RetryPolicy): AttemptRecord {
+  const result = { outcome: 'lost', errorCode: 'internal_error', retryAfterMs: null } as const;
+  return {
+    ...NOTHING_KNOWN,
+    ...identity(lease, afterAttempt({ ...lease, policy }, result, 0)),
+    outcome: result.outcome,
+    errorCode: result.errorCode,
+    startedAt: new Date(nowMs),
+  };
+}
+
+function identity(lease: Lease, decision: Decision) {
+  return {
+    deliveryId: lease.deliveryId,
+    subscriptionId: lease.subscriptionId,
+    number: lease.attemptNumber,
+    trigger: lease.trigger,
+    decision,
+  };
+}

@@ -1,0 +1,97 @@
+import type { Lease } from '@posthorn/store';
+import type { Slots } from './slots.js';
+
+/** Bound of one claim, so that its statement stays a few milliseconds. */
+const MAX_CLAIM = 250;
+
+interface Party {
+  ids: string[];
+  /** All its ids were claimed or refused. */
+  served: () => void;
+}
+
+export interface ClaimLineOptions {
+  slots: Slots;
+  claim: (ids: string[]) => Promise<Lease[]>;
+  /** Takes over the leases and the slots reserved for them. */
+  begin: (leases: Lease[], claimedAtMs: number) => void;
+  /** A claim that failed: its ids are forgotten, their `offer_at` brings them back. */
+  onError: (error: unknown) => void;
+}
+
+/**
+ * Where delivery ids wait to be claimed. Those of several hints share one claim, and no more are claimed than
+ * there are free slots: a full worker holds its hints back and so takes no new ones.
+ */
+export class ClaimLine {
+  private line: Party[] = [];
+  private running: Promise<void> | undefined;
+  private closed = false;
+
+  constructor(private readonly options: ClaimLineOptions) {}
+
+  /** Resolves when each of the ids was claimed, or needs no claim; also when the line closes. */
+  join(ids: readonly string[]): Promise<void> {
+    if (this.closed || ids.length === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.line.push({ ids: [...ids], served: resolve });
+      this.running ??= this.serve().finally(() => {
+        this.running = undefined;
+      });
+    });
+  }
+
+  /** Sends everybody away. Ids that were not claimed stay where they are: in the database. */
+  async close(): Promise<void> {
+    this.closed = true;
+    for (const party of this.line.splice(0)) party.served();
+    this.options.slots.release(0, 0); // wakes the line if it waits for a slot
+    await this.running;
+  }
+
+  private async serve(): Promise<void> {
+    // So that hints that arrive together are claimed together.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.line.length > 0) {
+      const free = Math.min(this.options.slots.free(), MAX_CLAIM);
+      if (free === 0) {
+        await this.options.slots.changed();
+        continue;
+      }
+      const { ids, parties } = this.takeUpTo(free);
+      await this.claim([...new Set(ids)]);
+      for (const party of parties) party.served();
+    }
+  }
+
+  private takeUpTo(count: number): { ids: string[]; parties: Party[] } {
+    const ids: string[] = [];
+    const parties: Party[] = [];
+    while (ids.length < count) {
+      const first = this.line[0];
+      if (!first) break;
+      ids.push(...first.ids.splice(0, count - ids.length));
+      if (first.ids.length === 0) {
+        parties.push(first);
+        this.line.shift();
+      }
+    }
+    return { ids, parties };
+  }
+
+  private async claim(ids: string[]): Promise<void> {
+    const { slots } = this.options;
+    slots.reserve(ids.length);
+    // Before the statement: the lease cannot have begun earlier than this.
+    const claimedAtMs = performance.now();
+    let leases: Lease[] = [];
+    try {
+      leases = await this.options.claim(ids);
+    } catch (error) {
+      this.options.onError(error);
+    }
+    slots.addBytes(leases.reduce((sum, lease) => sum + lease.payloadBytes, 0));
+    slots.release(ids.length - leases.length, 0);
+    if (leases.length > 0) this.options.begin(leases, claimedAtMs);
+  }
+}

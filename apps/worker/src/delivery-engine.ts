@@ -1,0 +1,261 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  afterAttempt,
+  encodeId,
+  parseRetryAfterMs,
+  type AttemptResult,
+  type RetryPolicy,
+} from '@posthorn/core';
+import type { Logger } from '@posthorn/runtime';
+import type { Sender } from '@posthorn/sender';
+import {
+  claimDeliveries,
+  GroupCommit,
+  readPayloads,
+  recordAttempts,
+  releaseClaims,
+  Unavailable,
+  type AttemptRecord,
+  type Database,
+  type Lease,
+  type LeaseTerms,
+  type LostLease,
+} from '@posthorn/store';
+import { internalErrorRecord, lostRecord, sentRecord } from './attempt-record.js';
+import { ClaimLine } from './claim-line.js';
+import type { OpenedSubscription } from './opened-subscription.js';
+import { signedRequest } from './signed-request.js';
+import { Slots } from './slots.js';
+import type { SubscriptionBook } from './subscription-book.js';
+
+export interface EngineOptions {
+  maxInFlight: number;
+  maxInFlightBytes: number;
+  lease: LeaseTerms;
+  defaultPolicy: RetryPolicy;
+  userAgent: string;
+}
+
+/** One statement for up to this many results; they wait for each other at most one round trip. */
+const MAX_RESULTS = { rows: 500, bytes: 8 * 1024 * 1024 };
+const RECORD_DEADLINE_MS = 4_500;
+/** While the store is down, results are kept and tried again, this long past the end of their lease. */
+const KEEP_RESULT_MS = 60_000;
+const RETRY_RECORD_MS = 250;
+
+/**
+ * Makes attempts: claim → sign → send → decide → record.
+ *
+ * Holds no transaction while a request is on the wire, and nothing in memory that the database does not have:
+ * whatever dies here comes back when its lease ends.
+ */
+export class DeliveryEngine {
+  readonly slots: Slots;
+  private readonly claims: ClaimLine;
+  private readonly results: GroupCommit<AttemptRecord, boolean>;
+  private readonly underWay = new Set<Promise<void>>();
+  private stopping = false;
+
+  constructor(
+    private readonly db: Database,
+    private readonly sender: Sender,
+    private readonly book: SubscriptionBook,
+    private readonly logger: Logger,
+    private readonly options: EngineOptions,
+  ) {
+    this.slots = new Slots(options.maxInFlight, options.maxInFlightBytes);
+    this.claims = new ClaimLine({
+      slots: this.slots,
+      claim: (ids) => claimDeliveries(db, ids, options.lease),
+      begin: (leases, claimedAtMs) => this.track(this.attemptAll(leases, claimedAtMs)),
+      onError: (error) => this.complain('claim.failed', error),
+    });
+    this.results = new GroupCommit({
+      commit: async (records) => {
+        const moved = await recordAttempts(db, records);
+        return records.map((record) => moved.has(record.deliveryId));
+      },
+      size: (record) => ({ rows: 1, bytes: 2048 + (record.responseBody?.length ?? 0) }),
+      maxGroup: MAX_RESULTS,
+      maxWaiting: { rows: Infinity, bytes: Infinity }, // bounded by the slots
+      deadlineMs: RECORD_DEADLINE_MS,
+    });
+  }
+
+  /** Takes deliveries that may be due; resolves when they are claimed or dropped, not when they are attempted. */
+  take(deliveryIds: readonly string[]): Promise<void> {
+    return this.claims.join(deliveryIds);
+  }
+
+  /** Records attempts whose lease ran out without a word, wherever they were made. */
+  async recordLost(leases: readonly LostLease[]): Promise<void> {
+    await Promise.all(
+      leases.map(async (lease) => {
+        const result = { outcome: 'lost', errorCode: 'lease_expired', retryAfterMs: null } as const;
+        const decision = afterAttempt(
+          { ...lease, policy: this.options.defaultPolicy, goneForMs: null },
+          result,
+          0,
+        );
+        const record = lostRecord(lease, decision);
+        this.log(record, await this.results.submit(record));
+      }),
+    );
+  }
+
+  /**
+   * Stops within about `graceMs`: gives claims back that were not sent, waits for what is on the wire, then
+   * cuts it off and records it as due now.
+   */
+  async stop(graceMs: number): Promise<void> {
+    this.stopping = true;
+    await this.claims.close();
+    await Promise.race([this.settled(), delay(graceMs, undefined, { ref: false })]);
+    await this.sender.close();
+    await Promise.race([this.settled(), delay(RECORD_DEADLINE_MS, undefined, { ref: false })]);
+  }
+
+  private async settled(): Promise<void> {
+    while (this.underWay.size > 0) await Promise.all(this.underWay);
+  }
+
+  private track(work: Promise<void>): void {
+    this.underWay.add(work);
+    void work.finally(() => this.underWay.delete(work));
+  }
+
+  /** Fetches what the leases need, once for all of them, and starts their attempts. */
+  private async attemptAll(leases: readonly Lease[], claimedAtMs: number): Promise<void> {
+    try {
+      const [subscriptions, payloads] = await Promise.all([
+        this.book.open(leases),
+        readPayloads(this.db, [...new Set(leases.map((lease) => lease.eventId))]),
+      ]);
+      for (const lease of leases) {
+        const subscription = subscriptions.get(lease.subscriptionId);
+        const body = payloads.get(lease.eventId);
+        this.track(this.attemptAndFree(lease, claimedAtMs, subscription, body));
+      }
+    } catch (error) {
+      this.complain('claim.not_prepared', error);
+      await this.release(leases);
+      for (const lease of leases) this.slots.release(1, lease.payloadBytes);
+    }
+  }
+
+  private async attemptAndFree(
+    lease: Lease,
+    claimedAtMs: number,
+    subscription: OpenedSubscription | Error | undefined,
+    body: Buffer | undefined,
+  ): Promise<void> {
+    try {
+      if (subscription === undefined) {
+        await this.release([lease]); // deleted since the claim: the next claim ends it
+      } else if (subscription instanceof Error || body === undefined) {
+        await this.fail(
+          lease,
+          subscription instanceof Error ? subscription : new Error('the payload is gone'),
+        );
+      } else {
+        await this.attempt(lease, claimedAtMs, subscription, body);
+      }
+    } catch (error) {
+      this.complain('attempt.failed', error, lease);
+      if (!(error instanceof Unavailable)) await this.fail(lease, error).catch(() => undefined); // complained above
+    } finally {
+      this.slots.release(1, lease.payloadBytes);
+    }
+  }
+
+  /** The hot path, on one page. */
+  private async attempt(
+    lease: Lease,
+    claimedAtMs: number,
+    subscription: OpenedSubscription,
+    body: Buffer,
+  ): Promise<void> {
+    // A process that was frozen since the claim may have lost it; a request that began now could outlive it.
+    if (this.stopping || performance.now() - claimedAtMs > this.options.lease.slackMs / 2) {
+      await this.release([lease]);
+      return;
+    }
+    const request = signedRequest(subscription, lease.eventId, body, this.options.userAgent, this.db.nowMs());
+    const sent = await this.sender.send(request).catch((error: unknown) => {
+      if (error instanceof DOMException && error.name === 'AbortError') return null;
+      throw error;
+    });
+    const result: AttemptResult =
+      sent === null
+        ? { outcome: 'lost', errorCode: 'shutdown', retryAfterMs: null }
+        : {
+            outcome: sent.outcome,
+            errorCode: sent.errorCode,
+            retryAfterMs:
+              sent.statusCode === 429 || sent.statusCode === 503
+                ? (parseRetryAfterMs(sent.retryAfter ?? undefined, this.db.nowMs()) ?? null)
+                : null,
+          };
+    const decision = afterAttempt({ ...lease, policy: subscription.policy }, result, Math.random());
+    const record = sentRecord(lease, request, sent, result, decision);
+    this.log(record, await this.recordSurely(record, claimedAtMs + lease.leaseMs), lease);
+  }
+
+  /** Our own fault, and one that a repetition would not mend: ends the delivery visibly instead of looping. */
+  private async fail(lease: Lease, error: unknown): Promise<void> {
+    this.complain('delivery.internal_error', error, lease);
+    const record = internalErrorRecord(lease, this.db.nowMs(), this.options.defaultPolicy);
+    this.log(record, await this.results.submit(record), lease);
+  }
+
+  /** Keeps a result through an outage of the store: what was sent is worth more than a free slot. */
+  private async recordSurely(record: AttemptRecord, leaseEndsAtMs: number): Promise<boolean> {
+    for (;;) {
+      try {
+        return await this.results.submit(record);
+      } catch (error) {
+        const giveUp = this.stopping || performance.now() > leaseEndsAtMs + KEEP_RESULT_MS;
+        if (!(error instanceof Unavailable) || giveUp) throw error;
+        await delay(RETRY_RECORD_MS);
+      }
+    }
+  }
+
+  private async release(leases: readonly Lease[]): Promise<void> {
+    try {
+      await releaseClaims(this.db, leases);
+    } catch (error) {
+      this.complain('claim.not_released', error); // the leases lapse instead
+    }
+  }
+
+  /** One wide line per attempt. No URL, no header value, no body. */
+  private log(record: AttemptRecord, recorded: boolean, lease?: Lease): void {
+    this.logger.info('delivery.attempted', {
+      deliveryId: encodeId('dlv', record.deliveryId),
+      ...(lease && {
+        tenant: lease.tenant,
+        eventId: encodeId('evt', lease.eventId),
+        subscriptionId: encodeId('sub', lease.subscriptionId),
+        eventType: lease.eventType,
+      }),
+      attemptNumber: record.number,
+      trigger: record.trigger,
+      outcome: record.outcome,
+      errorCode: record.errorCode,
+      statusCode: record.statusCode,
+      durationMs: record.durationMs,
+      transition: record.decision.delivery,
+      ...(record.decision.subscription && { subscriptionEffect: record.decision.subscription }),
+      /** false: the lease was lost meanwhile, and the delivery is somebody else's. */
+      recorded,
+    });
+  }
+
+  private complain(event: string, error: unknown, lease?: Lease): void {
+    this.logger[error instanceof Unavailable ? 'warn' : 'error'](event, {
+      err: error,
+      ...(lease && { deliveryId: encodeId('dlv', lease.deliveryId), attemptNumber: lease.attemptNumber }),
+    });
+  }
+}

@@ -1,0 +1,46 @@
+import type { RetryPolicy } from '@posthorn/core';
+import type { SecretBox } from '@posthorn/runtime';
+import { sealedHeaderContext, sealedSecretContext, type SubscriptionForSending } from '@posthorn/store';
+
+/** A subscription as the hot path needs it: secrets open, defaults filled in. Never logged, never queued. */
+export interface OpenedSubscription {
+  id: string;
+  version: number;
+  url: string;
+  customHeaders: Record<string, string>;
+  /** Newest first. */
+  secrets: { key: Uint8Array; expiresAtMs: number | null }[];
+  timeoutMs: number;
+  policy: RetryPolicy;
+}
+
+export interface DeploymentDefaults {
+  timeoutMs: number;
+  policy: RetryPolicy;
+}
+
+/** @throws when a value does not open: the wrong ENCRYPTION_KEY, or a row that was tampered with */
+export function openSubscription(
+  stored: SubscriptionForSending,
+  box: SecretBox,
+  defaults: DeploymentDefaults,
+): OpenedSubscription {
+  const { id, tenant } = stored;
+  return {
+    id,
+    version: stored.version,
+    url: stored.url,
+    customHeaders: Object.fromEntries(
+      Object.entries(stored.headersSealed).map(([name, sealed]) => [
+        name,
+        box.open(Buffer.from(sealed, 'base64'), sealedHeaderContext(tenant, id, name)).toString('utf8'),
+      ]),
+    ),
+    secrets: stored.secrets.map((secret) => ({
+      key: box.open(secret.sealed, sealedSecretContext(tenant, secret.id)),
+      expiresAtMs: secret.expiresAtMs,
+    })),
+    timeoutMs: stored.timeoutMs ?? defaults.timeoutMs,
+    policy: stored.retry ?? defaults.policy,
+  };
+}

@@ -1,0 +1,136 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
+import type { HintConsumer, HintQueue } from '@posthorn/queue';
+import type { Config, Logger, SecretBox } from '@posthorn/runtime';
+import {
+  partitionsAheadDays,
+  sampleSealedSecret,
+  sealedSecretContext,
+  Unavailable,
+  type Database,
+} from '@posthorn/store';
+import type { DeliveryEngine } from './delivery-engine.js';
+import type { DueWatch } from './due-watch.js';
+import { openHealthPage, type HealthPage } from './health-page.js';
+import type { Housekeeping } from './housekeeping.js';
+import { repeat } from './repeat.js';
+
+export interface WorkerParts {
+  config: Config;
+  logger: Logger;
+  db: Database;
+  queue: HintQueue;
+  engine: DeliveryEngine;
+  dueWatch: DueWatch;
+  housekeeping: Housekeeping;
+  box: SecretBox;
+}
+
+/** Partitions that must still be ahead for a process to call itself ready. */
+const MIN_PARTITIONS_AHEAD_DAYS = 2;
+const WAIT_FOR_DATABASE_MS = 500;
+/** A failure that goes on is reported this often. */
+const REPEAT_COMPLAINT_MS = 10_000;
+
+/** The life of a worker: starts its loops when the database answers, stops them within a bound. */
+export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutdown {
+  private health: HealthPage | undefined;
+  private consumer: HintConsumer | undefined;
+  private loops: { stop(): Promise<void> }[] = [];
+  private started: Promise<void> | undefined;
+  private stopping = false;
+  private readonly complainedAtMs = new Map<string, number>();
+
+  constructor(private readonly parts: WorkerParts) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { config, db, logger } = this.parts;
+    this.health = await openHealthPage(config.WORKER_HOST, config.WORKER_PORT, {
+      database: () => db.ping(),
+      partitions: async () => {
+        const days = await partitionsAheadDays(db);
+        if (days < MIN_PARTITIONS_AHEAD_DAYS) throw new Error(`only ${days} days of partitions ahead`);
+      },
+      started: () => (this.consumer ? Promise.resolve() : Promise.reject(new Error('not started yet'))),
+    });
+    logger.info('worker.listening', { host: config.WORKER_HOST, port: this.health.port });
+    this.started = this.start().catch((error: unknown) => {
+      logger.error('worker.cannot_start', { err: error });
+      process.exitCode = 1;
+      process.kill(process.pid, 'SIGTERM');
+    });
+  }
+
+  async onApplicationShutdown(signal?: string): Promise<void> {
+    const { config, db, queue, engine, housekeeping, logger } = this.parts;
+    this.stopping = true;
+    this.health?.drain();
+    logger.info('worker.stopping', { signal });
+    await this.started;
+    // The engine first refuses new claims: that lets go the hints and looks that wait for a slot.
+    await Promise.all([
+      engine.stop(config.SHUTDOWN_GRACE_MS),
+      this.consumer?.stop(),
+      ...this.loops.map((loop) => loop.stop()),
+    ]);
+    await housekeeping.giveUp().catch((error: unknown) => this.complain('housekeeping.not_given_up', error));
+    await queue.close();
+    await db.close();
+    await this.health?.close();
+    logger.info('worker.stopped');
+  }
+
+  private async start(): Promise<void> {
+    const { config, queue, engine, dueWatch, housekeeping, logger } = this.parts;
+    await this.waitForDatabase();
+    if (this.stopping) return;
+    this.loops = [
+      repeat(
+        () => dueWatch.look(),
+        config.OFFER_INTERVAL_MS,
+        (error) => this.complain('due.not_looked_at', error),
+      ),
+      repeat(
+        () => housekeeping.round(),
+        config.HOUSEKEEPING_INTERVAL_MS,
+        (error) => this.complain('housekeeping.failed', error),
+      ),
+    ];
+    this.consumer = queue.consume((ids) => engine.take(ids), config.HINT_CONCURRENCY);
+    logger.info('worker.started', { queue: config.QUEUE_BACKEND, maxInFlight: config.MAX_IN_FLIGHT });
+  }
+
+  /**
+   * Waits until the database answers and has been migrated, and our key opens what is in it: with a wrong key
+   * every delivery would fail, so it is refused here.
+   */
+  private async waitForDatabase(): Promise<void> {
+    const { db, box, queue } = this.parts;
+    while (!this.stopping) {
+      try {
+        await db.ping();
+        const sample = await sampleSealedSecret(db);
+        if (sample) box.open(sample.sealed, sealedSecretContext(sample.tenant, sample.id));
+        await queue.prepare();
+        return;
+      } catch (error) {
+        if (!isTemporary(error)) throw error;
+        this.complain('database.waited_for', error);
+        await delay(WAIT_FOR_DATABASE_MS);
+      }
+    }
+  }
+
+  private complain(event: string, error: unknown): void {
+    const nowMs = performance.now();
+    if (nowMs - (this.complainedAtMs.get(event) ?? -Infinity) < REPEAT_COMPLAINT_MS) return;
+    this.complainedAtMs.set(event, nowMs);
+    this.parts.logger[error instanceof Unavailable ? 'warn' : 'error'](event, { err: error });
+  }
+}
+
+/** Down, or not migrated yet (42P01 undefined table, 3F000 undefined schema). */
+function isTemporary(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return error instanceof Unavailable || code === '42P01' || code === '3F000';
+}

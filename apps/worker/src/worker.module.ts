@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto';
+import os from 'node:os';
+import { Module, type DynamicModule } from '@nestjs/common';
+import { addressPolicy } from '@posthorn/core';
+import { HintQueue } from '@posthorn/queue';
+import { parseEncryptionKeys, retryPolicyOf, SecretBox, type Config, type Logger } from '@posthorn/runtime';
+import { Sender } from '@posthorn/sender';
+import { Database } from '@posthorn/store';
+import { DeliveryEngine } from './delivery-engine.js';
+import { DueWatch } from './due-watch.js';
+import { Housekeeping } from './housekeeping.js';
+import { SubscriptionBook } from './subscription-book.js';
+import { WorkerProcess } from './worker-process.js';
+
+/** The composition root of the worker: every part is made here, and knows only what it is given. */
+@Module({})
+export class WorkerModule {
+  static with(config: Config, logger: Logger): DynamicModule {
+    return {
+      module: WorkerModule,
+      providers: [{ provide: WorkerProcess, useFactory: () => assemble(config, logger) }],
+    };
+  }
+}
+
+function assemble(config: Config, logger: Logger): WorkerProcess {
+  const policy = retryPolicyOf(config);
+  const db = new Database({
+    url: config.DATABASE_URL,
+    applicationName: 'posthorn worker',
+    poolSize: config.DATABASE_POOL_SIZE,
+    timeoutMs: config.DATABASE_TIMEOUT_MS,
+    onError: (error) => logger.warn('database.connection_lost', { err: error }),
+  });
+  const queue = new HintQueue({
+    backend: config.QUEUE_BACKEND,
+    ...(config.REDIS_URL && { redisUrl: config.REDIS_URL }),
+    databaseUrl: config.DATABASE_URL,
+    chunk: config.HINT_CHUNK,
+    onError: (error) => logger.warn('queue.failed', { err: error }),
+  });
+  const sender = new Sender({
+    policy: addressPolicy(config.ALLOWED_PRIVATE_TARGETS),
+    allowHttp: config.ALLOW_HTTP_TARGETS,
+    userAgent: config.USER_AGENT,
+  });
+  const box = new SecretBox(parseEncryptionKeys(config.ENCRYPTION_KEY));
+  const book = new SubscriptionBook(db, box, { timeoutMs: config.REQUEST_TIMEOUT_MS, policy });
+  const engine = new DeliveryEngine(db, sender, book, logger, {
+    maxInFlight: config.MAX_IN_FLIGHT,
+    maxInFlightBytes: config.MAX_IN_FLIGHT_BYTES,
+    lease: { defaultTimeoutMs: config.REQUEST_TIMEOUT_MS, slackMs: config.LEASE_SLACK_MS },
+    defaultPolicy: policy,
+    userAgent: config.USER_AGENT,
+  });
+  const dueWatch = new DueWatch(db, queue, engine, {
+    offerAfterMs: config.OFFER_AFTER_MS,
+    maxQueuedHints: config.MAX_QUEUED_HINTS,
+  });
+  const housekeeping = new Housekeeping(db, logger, {
+    holder: `${os.hostname()}:${process.pid}:${randomUUID()}`,
+    leaseMs: config.HOUSEKEEPING_LEASE_MS,
+    partitionsAheadDays: config.PARTITIONS_AHEAD_DAYS,
+  });
+  return new WorkerProcess({ config, logger, db, queue, engine, dueWatch, housekeeping, box });
+}
