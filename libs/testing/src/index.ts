@@ -1,3 +1,30 @@
 export { startFaultyProxy, type FaultyProxy } from './faulty-proxy.js';
 export { createTestDatabase, type TestDatabase } from './postgres.js';
+export {
+  build,
+  builtMain,
+  freePort,
+  runCli,
+  startApi,
+  startWorker,
+  stopProcesses,
+  type RunningProcess,
+} from './processes.js';
 export { startRedis, type TestRedis } from './redis.js';
+export { FakeResolver, type FakeAnswer, type FakeReply } from './fake-resolver.js';
+export { startFakeNameServer, type DnsReply, type FakeNameServer } from './fake-resolver-server.js';
+export {
+  HOSTILE_NAMES,
+  startHostileReceiver,
+  type HostileName,
+  type HostileReceiver,
+} from './hostile-receiver.js';
+export {
+  startReceiver,
+  type ReceivedRequest,
+  type Receiver,
+  type ReceiverOptions,
+  type Reply,
+  type Respond,
+} from './receiver.js';
+export { RECEIVER_CERTIFICATE } from './receiver-certificate.js';
