@@ -3,6 +3,7 @@ import type { RetryPolicy } from '@posthorn/core';
 import type { Database } from '../database.js';
 import type { TenantScope } from '../tenant-scope.js';
 import { asUnavailable } from '../unavailable.js';
+import type { Slice } from './slice.js';
 import {
   bumpFlowVersion,
   closeFlow,
@@ -93,34 +94,25 @@ export async function getSubscription(
   return reachable(() => findOne(manager, scope, id));
 }
 
-/** Which part of a list, by id; without a bound the newest. */
-export interface SubscriptionPage {
-  limit: number;
-  /** Those older than this one, the nearest first. */
-  after?: string;
-  /** Those newer than this one, the nearest first: the oldest of the page comes first. */
-  before?: string;
-}
-
 /**
- * At most `limit` subscriptions of the scope: newest first, or reading the other way with `before`.
+ * Up to `limit + 1` subscriptions of the scope: newest first, or oldest first when reading backwards.
  *
  * Index: subscriptions_tenant_idx within a tenant, the primary key across tenants.
  */
 export async function listSubscriptions(
   db: Database,
   scope: TenantScope,
-  page: SubscriptionPage,
+  slice: Slice,
 ): Promise<StoredSubscription[]> {
   const { manager } = await db.control();
   const where = visible(scope);
-  if (page.after !== undefined) where.id = LessThan(page.after);
-  if (page.before !== undefined) where.id = MoreThan(page.before);
+  if (slice.after !== undefined) where.id = LessThan(slice.after);
+  if (slice.before !== undefined) where.id = MoreThan(slice.before);
   return reachable(async () => {
     const rows = await manager.find(Subscription, {
       where,
-      order: { id: page.before === undefined ? 'DESC' : 'ASC' },
-      take: page.limit,
+      order: { id: slice.before === undefined ? 'DESC' : 'ASC' },
+      take: slice.limit + 1,
     });
     return withFlows(manager, rows);
   });

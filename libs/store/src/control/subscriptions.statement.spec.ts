@@ -1,0 +1,531 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { patternsMatching, uuid7 } from '@posthorn/core';
+import { migrations } from '@posthorn/migrations';
+import { SecretBox } from '@posthorn/runtime';
+import { createTestDatabase, type TestDatabase } from '@posthorn/testing';
+import { Database } from '../database.js';
+import { migrateDatabase } from '../migrate-database.js';
+import { sealedHeaderContext, sealedSecretContext } from './subscription-sealing.js';
+import { liveSecrets, rotateSecret } from './subscription-secrets.js';
+import { loadSubscriptionsForSending } from './subscriptions-for-sending.js';
+import {
+  createSubscription,
+  deleteSubscription,
+  getSubscription,
+  listSubscriptions,
+  patchSubscription,
+  pauseSubscription,
+  resumeSubscription,
+  type NewSubscription,
+} from './subscriptions.js';
+
+const DAY_MS = 86_400_000;
+const ALL = { all: true } as const;
+const NO_LIMITS = { maxPerTenant: 10_000, strictTenants: false };
+const box = new SecretBox([{ id: '1', key: randomBytes(32) }]);
+
+let database: TestDatabase;
+let db: Database;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await migrateDatabase({ url: database.url, migrations, partitionsAheadDays: 2 });
+  db = new Database({
+    url: database.url,
+    applicationName: 'spec',
+    poolSize: 4,
+    timeoutMs: 10_000,
+    onError: () => undefined,
+  });
+}, 60_000);
+
+afterAll(async () => {
+  await db.close();
+  await database.drop();
+});
+
+let clockMs = Date.now();
+const newId = (): string => uuid7(clockMs++, randomBytes(10));
+
+function newSubscription(over: Partial<NewSubscription> = {}): NewSubscription {
+  return {
+    id: newId(),
+    tenant: `t-${randomUUID()}`,
+    url: 'https://example.com/hooks',
+    eventTypes: ['invoice.paid', 'customer.*'],
+    description: null,
+    headers: {},
+    metadata: {},
+    timeoutMs: null,
+    retry: null,
+    secret: { id: newId(), sealed: Buffer.from('sealed') },
+    ...over,
+  };
+}
+
+async function make(over: Partial<NewSubscription> = {}): Promise<NewSubscription> {
+  const input = newSubscription(over);
+  expect(await createSubscription(db, input, NO_LIMITS)).toHaveProperty('created');
+  return input;
+}
+
+async function rows<Row>(text: string, ...values: unknown[]): Promise<Row[]> {
+  return db.query<Row>({ text, values });
+}
+
+/** Ids of the subscriptions that an event of this type reaches, as the accepting statement looks them up. */
+async function reachedBy(tenant: string, eventType: string): Promise<string[]> {
+  const found = await rows<{ id: string }>(
+    `select distinct subscription_id as id from posthorn.subscription_patterns
+      where tenant = $1 and pattern = any($2)`,
+    tenant,
+    patternsMatching(eventType),
+  );
+  return found.map((row) => row.id);
+}
+
+async function flowOf(id: string): Promise<Record<string, unknown> | undefined> {
+  const [flow] = await rows<Record<string, unknown>>(
+    'select * from posthorn.flows where subscription_id = $1',
+    id,
+  );
+  return flow;
+}
+
+describe('createSubscription', () => {
+  it('writes the subscription, its patterns, its secret and its flow', async () => {
+    const retry = { delaysMs: [1000, 2000], jitter: 0 };
+    const input = newSubscription({
+      description: 'orders',
+      headers: { 'X-Token': 'AAAA' },
+      metadata: { team: 'billing' },
+      timeoutMs: 7000,
+      retry,
+    });
+    const result = await createSubscription(db, input, NO_LIMITS);
+    const { secret, ...given } = input;
+    expect(result).toEqual({
+      created: {
+        ...given,
+        createdAt: expect.any(Date),
+        updatedAt: expect.any(Date),
+        flow: {
+          state: 'active',
+          stateReason: null,
+          stateSince: expect.any(Date),
+          holdUntil: null,
+          holdReason: null,
+        },
+      },
+    });
+    expect(await reachedBy(input.tenant, 'invoice.paid')).toEqual([input.id]);
+    expect(await reachedBy(input.tenant, 'customer.address.changed')).toEqual([input.id]);
+    expect(await reachedBy(input.tenant, 'customer')).toEqual([]);
+    expect(await flowOf(input.id)).toMatchObject({ version: 1, timeout_ms: 7000, tenant: input.tenant });
+    const live = await liveSecrets(db, ALL, input.id);
+    expect(live?.secrets).toEqual([{ ...secret, createdAt: expect.any(Date), expiresAt: null }]);
+  });
+
+  it('makes a tenant that does not exist, unless the deployment is strict', async () => {
+    const strict = newSubscription();
+    expect(await createSubscription(db, strict, { ...NO_LIMITS, strictTenants: true })).toEqual({
+      refused: 'unknown_tenant',
+    });
+    expect(await rows('select from posthorn.tenants where id = $1', strict.tenant)).toHaveLength(0);
+    expect(await getSubscription(db, ALL, strict.id)).toBeUndefined();
+    await createSubscription(db, strict, NO_LIMITS);
+    expect(await rows('select from posthorn.tenants where id = $1', strict.tenant)).toHaveLength(1);
+    const second = newSubscription({ tenant: strict.tenant });
+    expect(await createSubscription(db, second, { ...NO_LIMITS, strictTenants: true })).toHaveProperty(
+      'created',
+    );
+  });
+
+  it('never exceeds the limit of a tenant, however many are made at once', async () => {
+    const tenant = `t-${randomUUID()}`;
+    const limits = { maxPerTenant: 3, strictTenants: false };
+    const results = await Promise.all(
+      Array.from({ length: 8 }, () => createSubscription(db, newSubscription({ tenant }), limits)),
+    );
+    expect(results.filter((result) => 'created' in result)).toHaveLength(3);
+    expect(results.filter((result) => 'refused' in result)).toEqual(
+      Array(5).fill({ refused: 'too_many_subscriptions' }),
+    );
+  });
+
+  it('does not count deleted ones against the limit', async () => {
+    const limits = { maxPerTenant: 1, strictTenants: false };
+    const first = await make();
+    await deleteSubscription(db, ALL, first.id);
+    const next = newSubscription({ tenant: first.tenant });
+    expect(await createSubscription(db, next, limits)).toHaveProperty('created');
+  });
+
+  it('leaves nothing behind when a part of it fails', async () => {
+    const input = newSubscription({ eventTypes: ['same', 'same'] });
+    await expect(createSubscription(db, input, NO_LIMITS)).rejects.toMatchObject({
+      driverError: { constraint: 'subscription_patterns_pkey' },
+    });
+    expect(await rows('select from posthorn.subscriptions where id = $1', input.id)).toHaveLength(0);
+    expect(await flowOf(input.id)).toBeUndefined();
+  });
+});
+
+describe('tenant isolation', () => {
+  it('answers another tenant as if there were no such subscription, and changes nothing', async () => {
+    const mine = await make();
+    const foreign = { tenant: `t-${randomUUID()}` };
+    expect(await getSubscription(db, foreign, mine.id)).toBeUndefined();
+    expect(await listSubscriptions(db, foreign, { limit: 10 })).toEqual([]);
+    expect(await patchSubscription(db, foreign, mine.id, () => ({ url: 'https://evil.example/' }))).toBe(
+      undefined,
+    );
+    expect(await pauseSubscription(db, foreign, mine.id)).toBeUndefined();
+    expect(await resumeSubscription(db, foreign, mine.id)).toBeUndefined();
+    expect(await deleteSubscription(db, foreign, mine.id)).toBe(false);
+    expect(await liveSecrets(db, foreign, mine.id)).toBeUndefined();
+    expect(
+      await rotateSecret(db, foreign, mine.id, {
+        secret: { id: newId(), sealed: Buffer.from('x') },
+        overlapMs: 0,
+      }),
+    ).toBeUndefined();
+    const kept = await getSubscription(db, { tenant: mine.tenant }, mine.id);
+    expect(kept).toMatchObject({ url: mine.url, flow: { state: 'active' } });
+    expect((await liveSecrets(db, ALL, mine.id))?.secrets.map((secret) => secret.id)).toEqual([
+      mine.secret.id,
+    ]);
+    expect(await flowOf(mine.id)).toMatchObject({ version: 1 });
+  });
+});
+
+describe('listSubscriptions', () => {
+  it('pages in both directions, one more than asked for telling that there is more', async () => {
+    const tenant = `t-${randomUUID()}`;
+    const made: string[] = [];
+    for (let i = 0; i < 5; i += 1) made.push((await make({ tenant })).id);
+    await make();
+    const gone = await make({ tenant });
+    await deleteSubscription(db, ALL, gone.id);
+    const newestFirst = made.toReversed();
+    const ids = async (scope: { tenant: string }, slice: object): Promise<string[]> =>
+      (await listSubscriptions(db, scope, { limit: 2, ...slice })).map((row) => row.id);
+    expect(await ids({ tenant }, {})).toEqual(newestFirst.slice(0, 3));
+    expect(await ids({ tenant }, { after: newestFirst[1] })).toEqual(newestFirst.slice(2, 5));
+    expect(await ids({ tenant }, { after: newestFirst[4] })).toEqual([]);
+    expect(await ids({ tenant }, { before: newestFirst[4] })).toEqual(newestFirst.slice(1, 4).toReversed());
+    expect(await ids({ tenant }, { before: newestFirst[0] })).toEqual([]);
+  });
+
+  it('covers all tenants when nobody is named', async () => {
+    const one = await make();
+    const two = await make();
+    const found = await listSubscriptions(db, ALL, { limit: 2 });
+    expect(found.slice(0, 2).map((row) => row.id)).toEqual([two.id, one.id]);
+  });
+});
+
+describe('patchSubscription', () => {
+  it('changes what it is told, replaces the patterns and tells the workers', async () => {
+    const made = await make({ eventTypes: ['a', 'b.*'], timeoutMs: 4000 });
+    const before = await getSubscription(db, ALL, made.id);
+    const patched = await patchSubscription(db, ALL, made.id, () => ({
+      url: 'https://example.org/new',
+      eventTypes: ['b.*', 'c'],
+      timeoutMs: null,
+    }));
+    expect(patched).toEqual({
+      ...before,
+      url: 'https://example.org/new',
+      eventTypes: ['b.*', 'c'],
+      timeoutMs: null,
+      updatedAt: expect.any(Date),
+    });
+    expect(patched?.updatedAt).not.toEqual(before?.updatedAt);
+    expect(await reachedBy(made.tenant, 'a')).toEqual([]);
+    expect(await reachedBy(made.tenant, 'b.x')).toEqual([made.id]);
+    expect(await reachedBy(made.tenant, 'c')).toEqual([made.id]);
+    expect(await flowOf(made.id)).toMatchObject({ version: 2, timeout_ms: null });
+  });
+
+  it('keeps the deadline in the flow when it is not what changes', async () => {
+    const made = await make({ timeoutMs: 9000 });
+    await patchSubscription(db, ALL, made.id, () => ({ description: 'x' }));
+    expect(await flowOf(made.id)).toMatchObject({ version: 2, timeout_ms: 9000 });
+  });
+
+  it('changes nothing, not even the version, when nothing is to change', async () => {
+    const made = await make();
+    const before = await getSubscription(db, ALL, made.id);
+    expect(await patchSubscription(db, ALL, made.id, () => ({}))).toEqual(before);
+    expect(await flowOf(made.id)).toMatchObject({ version: 1 });
+  });
+
+  it('puts two patches at once one after the other', async () => {
+    const made = await make({ metadata: { count: '0' } });
+    await Promise.all(
+      Array.from({ length: 6 }, () =>
+        patchSubscription(db, ALL, made.id, (current) => ({
+          metadata: { count: String(Number(current.metadata['count']) + 1) },
+        })),
+      ),
+    );
+    expect((await getSubscription(db, ALL, made.id))?.metadata).toEqual({ count: '6' });
+    expect(await flowOf(made.id)).toMatchObject({ version: 7 });
+  });
+
+  it('undoes everything when the change is refused', async () => {
+    const made = await make();
+    const refusal = new Error('no');
+    await expect(
+      patchSubscription(db, ALL, made.id, () => {
+        throw refusal;
+      }),
+    ).rejects.toBe(refusal);
+    expect(await flowOf(made.id)).toMatchObject({ version: 1 });
+  });
+});
+
+describe('pause and resume', () => {
+  it('stop and start the flow and say since when', async () => {
+    const made = await make();
+    const created = await getSubscription(db, ALL, made.id);
+    const paused = await pauseSubscription(db, ALL, made.id);
+    expect(paused?.flow).toMatchObject({ state: 'paused', stateReason: 'by_request' });
+    expect(paused?.flow.stateSince).not.toEqual(created?.flow.stateSince);
+    expect((await pauseSubscription(db, ALL, made.id))?.flow).toEqual(paused?.flow);
+    const resumed = await resumeSubscription(db, ALL, made.id);
+    expect(resumed?.flow).toMatchObject({ state: 'active', stateReason: null });
+    expect((await resumeSubscription(db, ALL, made.id))?.flow).toEqual(resumed?.flow);
+  });
+
+  it('keeps the backlog: events go on matching, and what is parked stays to be picked', async () => {
+    const made = await make();
+    await rows('update posthorn.flows set backlogged = true where subscription_id = $1', made.id);
+    await pauseSubscription(db, ALL, made.id);
+    expect(await reachedBy(made.tenant, 'invoice.paid')).toEqual([made.id]);
+    await resumeSubscription(db, ALL, made.id);
+    expect(await flowOf(made.id)).toMatchObject({ state: 'active', backlogged: true });
+  });
+
+  it('ends being disabled, and the hold that led to it', async () => {
+    const made = await make();
+    await rows(
+      `update posthorn.flows set state = 'disabled', state_reason = 'gone', hold_until = now() + interval '1 minute',
+              hold_reason = 'gone', gone_at = now()
+        where subscription_id = $1`,
+      made.id,
+    );
+    expect((await getSubscription(db, ALL, made.id))?.flow).toMatchObject({
+      state: 'disabled',
+      stateReason: 'gone',
+      holdReason: 'gone',
+    });
+    expect((await resumeSubscription(db, ALL, made.id))?.flow).toMatchObject({
+      state: 'active',
+      stateReason: null,
+      holdUntil: null,
+      holdReason: null,
+    });
+    expect(await flowOf(made.id)).toMatchObject({ gone_at: null });
+  });
+
+  it('resume ends a hold of an active subscription without touching since when it is active', async () => {
+    const made = await make();
+    const created = await getSubscription(db, ALL, made.id);
+    await rows(
+      `update posthorn.flows set hold_until = now() + interval '1 hour', hold_reason = 'retry_after'
+        where subscription_id = $1`,
+      made.id,
+    );
+    expect((await resumeSubscription(db, ALL, made.id))?.flow).toEqual(created?.flow);
+  });
+});
+
+describe('deleteSubscription', () => {
+  it('leaves a tombstone without secrets, headers, patterns or flow, and is not found again', async () => {
+    const made = await make({ headers: { 'X-Token': 'AAAA' } });
+    expect(await deleteSubscription(db, { tenant: made.tenant }, made.id)).toBe(true);
+    expect(await getSubscription(db, ALL, made.id)).toBeUndefined();
+    expect(await listSubscriptions(db, { tenant: made.tenant }, { limit: 5 })).toEqual([]);
+    expect(await patchSubscription(db, ALL, made.id, () => ({}))).toBeUndefined();
+    expect(await resumeSubscription(db, ALL, made.id)).toBeUndefined();
+    expect(await liveSecrets(db, ALL, made.id)).toBeUndefined();
+    expect(await loadSubscriptionsForSending(db, [made.id])).toEqual([]);
+    expect(await deleteSubscription(db, ALL, made.id)).toBe(false);
+    expect(await reachedBy(made.tenant, 'invoice.paid')).toEqual([]);
+    expect(await flowOf(made.id)).toBeUndefined();
+    expect(
+      await rows('select from posthorn.subscription_secrets where subscription_id = $1', made.id),
+    ).toHaveLength(0);
+    expect(
+      await rows(
+        'select url, headers, deleted_at is not null as deleted from posthorn.subscriptions where id = $1',
+        made.id,
+      ),
+    ).toEqual([{ url: made.url, headers: {}, deleted: true }]);
+  });
+});
+
+describe('rotateSecret', () => {
+  const rotation = (overlapMs: number) => ({
+    secret: { id: newId(), sealed: randomBytes(8) },
+    overlapMs,
+  });
+
+  it('puts the new secret first and lets the older one sign for the overlap, by the database’s clock', async () => {
+    const made = await make();
+    const next = rotation(DAY_MS);
+    const rotated = await rotateSecret(db, ALL, made.id, next);
+    if (!rotated || 'refused' in rotated) throw new Error('was refused');
+    expect(rotated.tenant).toBe(made.tenant);
+    expect(rotated.secrets.map((secret) => secret.id)).toEqual([next.secret.id, made.secret.id]);
+    expect(rotated.secrets[0]?.expiresAt).toBeNull();
+    const [row] = await rows<{ left_ms: number }>(
+      `select extract(epoch from expires_at - now())::float8 * 1000 as left_ms
+         from posthorn.subscription_secrets where id = $1`,
+      made.secret.id,
+    );
+    expect(row?.left_ms).toBeGreaterThan(DAY_MS - 60_000);
+    expect(row?.left_ms).toBeLessThanOrEqual(DAY_MS);
+    expect(await flowOf(made.id)).toMatchObject({ version: 2 });
+  });
+
+  it('ends the older ones at once without an overlap, and deletes them', async () => {
+    const made = await make();
+    await rotateSecret(db, ALL, made.id, rotation(DAY_MS));
+    const last = rotation(0);
+    await rotateSecret(db, ALL, made.id, last);
+    expect((await liveSecrets(db, ALL, made.id))?.secrets.map((secret) => secret.id)).toEqual([
+      last.secret.id,
+    ]);
+    expect(
+      await rows('select from posthorn.subscription_secrets where subscription_id = $1', made.id),
+    ).toHaveLength(1);
+  });
+
+  it('never prolongs what an earlier rotation ends sooner', async () => {
+    const made = await make();
+    await rotateSecret(db, ALL, made.id, rotation(60_000));
+    const before = (await liveSecrets(db, ALL, made.id))?.secrets.at(-1)?.expiresAt;
+    await rotateSecret(db, ALL, made.id, rotation(DAY_MS));
+    const oldest = (await liveSecrets(db, ALL, made.id))?.secrets.at(-1);
+    expect(oldest?.id).toBe(made.secret.id);
+    expect(oldest?.expiresAt).toEqual(before);
+  });
+
+  it('refuses a sixth live secret and then changes nothing', async () => {
+    const made = await make();
+    for (let i = 0; i < 4; i += 1) {
+      expect(await rotateSecret(db, ALL, made.id, rotation(DAY_MS))).not.toHaveProperty('refused');
+    }
+    const before = await liveSecrets(db, ALL, made.id);
+    expect(before?.secrets).toHaveLength(5);
+    expect(await rotateSecret(db, ALL, made.id, rotation(1000))).toEqual({
+      refused: 'too_many_secrets',
+      limit: 5,
+    });
+    expect(await liveSecrets(db, ALL, made.id)).toEqual(before);
+    expect(await flowOf(made.id)).toMatchObject({ version: 5 });
+    expect(await rotateSecret(db, ALL, made.id, rotation(0))).not.toHaveProperty('refused');
+  });
+
+  it('counts only live ones', async () => {
+    const made = await make();
+    for (let i = 0; i < 4; i += 1) await rotateSecret(db, ALL, made.id, rotation(DAY_MS));
+    await rows('update posthorn.subscription_secrets set expires_at = now() where id = $1', made.secret.id);
+    expect(await rotateSecret(db, ALL, made.id, rotation(DAY_MS))).not.toHaveProperty('refused');
+    expect((await liveSecrets(db, ALL, made.id))?.secrets).toHaveLength(5);
+  });
+
+  it('keeps the limit and the order when several rotate at once', async () => {
+    const made = await make();
+    const results = await Promise.all(
+      Array.from({ length: 8 }, () => rotateSecret(db, ALL, made.id, rotation(DAY_MS))),
+    );
+    expect(results.filter((result) => result && 'refused' in result)).toHaveLength(4);
+    const live = (await liveSecrets(db, ALL, made.id))?.secrets ?? [];
+    expect(live).toHaveLength(5);
+    expect(live.filter((secret) => secret.expiresAt === null)).toEqual([live[0]]);
+  });
+});
+
+describe('loadSubscriptionsForSending', () => {
+  it('gives what an attempt needs, the newest secret first and ended ones left out', async () => {
+    const retry = { initialMs: 1000, factor: 2, maxMs: 60_000, maxAttempts: 4, jitter: 0.1 };
+    const full = await make({ headers: { 'X-Token': 'AAAA' }, timeoutMs: 3000, retry });
+    const plain = await make();
+    const second = { id: newId(), sealed: randomBytes(200) };
+    await rotateSecret(db, ALL, full.id, { secret: second, overlapMs: DAY_MS });
+    await rows(
+      `insert into posthorn.subscription_secrets (id, subscription_id, sealed, expires_at)
+       values ($1, $2, 'ended', now())`,
+      newId(),
+      full.id,
+    );
+    const loaded = await loadSubscriptionsForSending(db, [plain.id, full.id, randomUUID()]);
+    const live = await liveSecrets(db, ALL, full.id);
+    expect(loaded.find((subscription) => subscription.id === full.id)).toEqual({
+      id: full.id,
+      tenant: full.tenant,
+      version: 2,
+      url: full.url,
+      headersSealed: { 'X-Token': 'AAAA' },
+      secrets: [
+        { ...second, createdAt: live?.secrets[0]?.createdAt, expiresAtMs: null },
+        {
+          ...full.secret,
+          createdAt: live?.secrets[1]?.createdAt,
+          expiresAtMs: expect.any(Number),
+        },
+      ],
+      timeoutMs: 3000,
+      retry,
+    });
+    expect(loaded.find((subscription) => subscription.id === full.id)?.secrets[1]?.expiresAtMs).toBeCloseTo(
+      live?.secrets[1]?.expiresAt?.getTime() ?? 0,
+      -1,
+    );
+    expect(loaded.find((subscription) => subscription.id === plain.id)).toMatchObject({
+      version: 1,
+      timeoutMs: null,
+      retry: null,
+      headersSealed: {},
+    });
+    expect(loaded).toHaveLength(2);
+  });
+});
+
+describe('sealed values', () => {
+  it('do not open in another row, tenant or column', async () => {
+    const mine = newSubscription();
+    const theirs = newSubscription();
+    const plain = Buffer.from('whsec_something');
+    mine.secret.sealed = box.seal(plain, sealedSecretContext(mine.tenant, mine.secret.id));
+    theirs.secret.sealed = box.seal(plain, sealedSecretContext(theirs.tenant, theirs.secret.id));
+    const header = box.seal(Buffer.from('Bearer abc'), sealedHeaderContext(mine.tenant, mine.id, 'X-Token'));
+    mine.headers = { 'X-Token': header.toString('base64') };
+    await createSubscription(db, mine, NO_LIMITS);
+    await createSubscription(db, theirs, NO_LIMITS);
+    await rows(
+      `update posthorn.subscription_secrets
+          set sealed = (select sealed from posthorn.subscription_secrets where id = $1) where id = $2`,
+      mine.secret.id,
+      theirs.secret.id,
+    );
+    const [moved] = (await liveSecrets(db, ALL, theirs.id))?.secrets ?? [];
+    expect(() => box.open(moved!.sealed, sealedSecretContext(theirs.tenant, theirs.secret.id))).toThrow();
+    const [own] = (await liveSecrets(db, ALL, mine.id))?.secrets ?? [];
+    expect(box.open(own!.sealed, sealedSecretContext(mine.tenant, mine.secret.id))).toEqual(plain);
+
+    const [loaded] = await loadSubscriptionsForSending(db, [mine.id]);
+    const sealed = Buffer.from(loaded!.headersSealed['X-Token']!, 'base64');
+    expect(box.open(sealed, sealedHeaderContext(mine.tenant, mine.id, 'x-token')).toString()).toBe(
+      'Bearer abc',
+    );
+    expect(() => box.open(sealed, sealedHeaderContext(mine.tenant, mine.id, 'x-other'))).toThrow();
+    expect(() => box.open(sealed, sealedHeaderContext(mine.tenant, theirs.id, 'x-token'))).toThrow();
+    expect(() => box.open(sealed, sealedHeaderContext(theirs.tenant, mine.id, 'x-token'))).toThrow();
+  });
+});
