@@ -1,4 +1,4 @@
-import type { Job, JobsOptions, Queue, Worker, WorkerOptions } from 'bullmq';
+import type { Job, JobsOptions, Queue, Worker } from 'bullmq';
 
 /** The BullMQ queue that carries hints. */
 export const QUEUE_NAME = 'hints';
@@ -26,10 +26,11 @@ export const EVENTS_KEPT = 1;
 
 /** How every worker runs, whatever the backend. */
 export const WORKER_OPTIONS = {
-  ...({ removeOnComplete: { count: 0 }, removeOnFail: { count: 0 } } satisfies Partial<WorkerOptions>),
-  // A worker that died gives its chunk back after 30 to 60 s. Rarely matters: the deliveries are offered
-  // again before that. Locks of slow handlers are renewed at half of it.
-  lockDuration: 30_000,
+  // A worker that died gives its chunk back after one to two minutes, which seldom matters: the deliveries are
+  // offered again before that. A handler that takes longer has its chunk repeated, which is allowed, and is
+  // cheaper than renewing locks.
+  lockDuration: 60_000,
+  skipLockRenewal: true,
   stalledInterval: 30_000,
   // A chunk is not to blame for the workers that died while they held it.
   maxStalledCount: 1_000_000,

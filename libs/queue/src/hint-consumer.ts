@@ -99,7 +99,8 @@ export class WorkerKeeper implements HintConsumer {
   }
 
   async #end(running: RunningWorker, graceMs: number): Promise<void> {
-    const closing = running.worker.close();
+    // Pausing first: it stops the timer of the stalled check, which closing leaves running until handlers end.
+    const closing = running.worker.pause(true).then(() => running.worker.close());
     try {
       await within(graceMs, 'handling the last hints', closing);
     } catch {

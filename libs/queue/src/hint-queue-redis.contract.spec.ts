@@ -11,12 +11,12 @@ async function privateRedis(): Promise<BackendFixture> {
   const redis = await startRedis();
   return {
     options: { backend: 'redis', redisUrl: redis.url, databaseUrl: 'postgres://unused' },
-    kill: redis.kill,
-    revive: redis.restart,
-    freeze: redis.pause,
-    thaw: redis.resume,
-    empty: redis.flush,
-    close: redis.stop,
+    kill: () => redis.kill(),
+    revive: () => redis.restart(),
+    freeze: () => redis.pause(),
+    thaw: () => redis.resume(),
+    empty: () => redis.flush(),
+    close: () => redis.stop(),
   };
 }
 
@@ -29,8 +29,14 @@ async function redisBehindProxy(given: string): Promise<BackendFixture> {
   url.port = String(proxy.port);
   return {
     options: { backend: 'redis', redisUrl: url.href, databaseUrl: 'postgres://unused' },
-    kill: async () => proxy.cutOff(),
-    revive: async () => proxy.restore(),
+    kill: () => {
+      proxy.cutOff();
+      return Promise.resolve();
+    },
+    revive: () => {
+      proxy.restore();
+      return Promise.resolve();
+    },
     freeze: () => proxy.freeze(),
     thaw: () => proxy.thaw(),
     async empty() {

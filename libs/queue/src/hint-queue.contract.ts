@@ -37,7 +37,10 @@ export function describeHintQueue(backend: string, startBackend: () => Promise<B
     /** Consumes into a list. */
     const collect = (queue: HintQueue, concurrency = 2) => {
       const chunks: string[][] = [];
-      const consumer = queue.consume(async (ids) => void chunks.push(ids), concurrency);
+      const consumer = queue.consume((ids) => {
+        chunks.push(ids);
+        return Promise.resolve();
+      }, concurrency);
       return { chunks, consumer, ids: () => chunks.flat() };
     };
 
@@ -124,12 +127,12 @@ export function describeHintQueue(backend: string, startBackend: () => Promise<B
       await until(() => busy.length === 2);
       await untilAsync(async () => (await queue.waiting()) === 4);
       expect(busy.length).toBe(2);
-      busy[0]!();
+      busy[0]?.();
       await until(() => busy.length === 3);
       await untilAsync(async () => (await queue.waiting()) === 3);
       for (let freed = 1; freed < 6; freed++) {
         await until(() => busy.length > freed);
-        busy[freed]!();
+        busy[freed]?.();
       }
       await untilAsync(async () => (await queue.waiting()) === 0);
     });
@@ -137,9 +140,9 @@ export function describeHintQueue(backend: string, startBackend: () => Promise<B
     it('ends a chunk whose handler throws, and reports it', async () => {
       const queue = open();
       let handled = 0;
-      queue.consume(async () => {
+      queue.consume(() => {
         handled++;
-        throw new Error('the handler is broken');
+        return Promise.reject(new Error('the handler is broken'));
       }, 1);
       expect(await queue.offer(someIds(30))).toBe(true);
       await until(() => handled === 3);
@@ -219,7 +222,7 @@ export function describeHintQueue(backend: string, startBackend: () => Promise<B
       expect(await queue.offer(someIds(30))).toBe(true);
       await until(() => finish !== undefined);
       const stopped = consumer.stop();
-      finish!();
+      finish?.();
       await stopped;
       expect(handled).toBe(1);
       expect(await queue.waiting()).toBe(2);
@@ -245,7 +248,7 @@ export function describeHintQueue(backend: string, startBackend: () => Promise<B
       async (how) => {
         const queue = open();
         const received = collect(queue);
-        const consumer = queue.consume(async () => undefined, 2);
+        const consumer = queue.consume(() => Promise.resolve(), 2);
         expect(await queue.offer(['before'])).toBe(true);
         await untilAsync(async () => (await queue.waiting()) === 0);
         await breakBackend(fixture, how);
@@ -285,10 +288,10 @@ function someIds(count: number): string[] {
 }
 
 async function until(condition: () => boolean, boundMs = 5000): Promise<void> {
-  await untilAsync(async () => condition(), boundMs);
+  await untilAsync(condition, boundMs);
 }
 
-async function untilAsync(condition: () => Promise<boolean>, boundMs = 5000): Promise<void> {
+async function untilAsync(condition: () => boolean | Promise<boolean>, boundMs = 5000): Promise<void> {
   const deadlineMs = performance.now() + boundMs;
   while (!(await condition())) {
     if (performance.now() > deadlineMs) throw new Error(`not within ${boundMs} ms: ${condition.toString()}`);

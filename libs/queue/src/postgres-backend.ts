@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { createPostgresBackend, runMigrations, withBackend, type PostgresConnectionOptions } from 'bullmq';
 import pg from 'pg';
 import {
@@ -10,8 +11,12 @@ import {
   type HintJobs,
   type RunningWorker,
 } from './hint-backend.js';
+import { within } from './within.js';
 
 const { Queue, Worker } = withBackend(createPostgresBackend);
+
+/** Less than closing the queue may take. */
+const END_WITHIN_MS = 500;
 
 const SCHEMA = 'bullmq';
 
@@ -30,6 +35,7 @@ export class PostgresBackend implements HintBackend {
   readonly #databaseUrl: string;
   readonly #events: BackendEvents;
   readonly #producers: pg.Pool;
+  readonly #clients = new WeakMap<pg.Pool, Set<pg.PoolClient>>();
   #jobs: HintJobs | undefined;
 
   constructor(databaseUrl: string, events: BackendEvents) {
@@ -75,16 +81,30 @@ export class PostgresBackend implements HintBackend {
     });
     return {
       worker,
-      async sever() {
-        await worker.getBackend().close(true);
-        if (!pool.ending) await pool.end();
+      sever: async () => {
+        try {
+          await within(
+            END_WITHIN_MS,
+            'leaving PostgreSQL',
+            worker
+              .getBackend()
+              .close(true)
+              .then(() => pool.end()),
+          );
+        } finally {
+          this.#breakOff(pool);
+        }
       },
     };
   }
 
   async close(): Promise<void> {
-    await this.#jobs?.close();
-    await this.#producers.end();
+    try {
+      await this.#jobs?.close();
+      await within(END_WITHIN_MS, 'leaving PostgreSQL', this.#producers.end());
+    } finally {
+      this.#breakOff(this.#producers);
+    }
   }
 
   /** @param queryTimeoutMs after it a query is given up and its connection dropped. */
@@ -99,7 +119,20 @@ export class PostgresBackend implements HintBackend {
       idleTimeoutMillis: 60_000,
     });
     pool.on('error', onIdleError);
+    const clients = new Set<pg.PoolClient>();
+    this.#clients.set(pool, clients);
+    pool.on('connect', (client) => {
+      clients.add(client);
+      client.once('end', () => clients.delete(client));
+    });
     return pool;
+  }
+
+  /** `end()` waits for a server that may never answer again; its sockets would keep this process alive. */
+  #breakOff(pool: pg.Pool): void {
+    for (const client of this.#clients.get(pool) ?? []) {
+      (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
+    }
   }
 }
 

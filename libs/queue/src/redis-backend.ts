@@ -21,6 +21,7 @@ const KEY_PREFIX = 'posthorn';
 
 const COMMON = {
   connectTimeout: 2000,
+  disconnectTimeout: 200,
   keepAlive: 10_000,
   retryStrategy: (times: number) => Math.min(50 * times, 500),
   // After a failover the old primary refuses writes: connecting again finds the new one.

@@ -111,6 +111,7 @@ async function startServer(program: string, port: number, folder: string): Promi
 async function ask<Answer>(port: number, question: (redis: Redis) => Promise<Answer>): Promise<Answer> {
   const redis = new Redis(port, '127.0.0.1', {
     lazyConnect: true,
+    disconnectTimeout: 100,
     retryStrategy: () => null,
     maxRetriesPerRequest: 0,
   });
