@@ -329,7 +329,7 @@ describe('whatever is attempted and whatever comes back', () => {
   });
 
   it('a shutdown never advances anything', () => {
-    always((delivery, result, decision, at) => {
+    always((delivery, result, _decision, at) => {
       const cut = afterAttempt(delivery, { ...result, outcome: 'lost', errorCode: 'shutdown' }, at);
       expect(cut.subscription).toBeNull();
       if (delivery.trigger !== 'schedule') return;
