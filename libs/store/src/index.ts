@@ -52,3 +52,27 @@ export {
   type SecretForSending,
   type SubscriptionForSending,
 } from './control/subscriptions-for-sending.js';
+
+export { SCOPES, covers, type Scope } from './control/api-key-scopes.js';
+export { readApiKeyToken, sameHash } from './control/api-key-token.js';
+export { ApiKey } from './control/api-key.js';
+export {
+  createApiKey,
+  deleteApiKey,
+  findApiKeySecrets,
+  getApiKey,
+  listApiKeys,
+  touchApiKeys,
+  type ApiKeySecret,
+  type NewApiKey,
+} from './control/api-keys.js';
+export { storeReadiness, type Check } from './control/readiness.js';
+export {
+  CLAIM_MS,
+  answerClaim,
+  claimRequest,
+  releaseClaim,
+  renewClaim,
+  type ClaimResult,
+} from './control/request-claims.js';
+export type { Slice } from './control/slice.js';

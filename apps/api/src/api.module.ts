@@ -1,0 +1,86 @@
+import { Module, type OnApplicationShutdown } from '@nestjs/common';
+import { HintQueue } from '@posthorn/queue';
+import {
+  createLogger,
+  loadConfig,
+  parseEncryptionKeys,
+  SecretBox,
+  type Config,
+  type Logger,
+} from '@posthorn/runtime';
+import { Database } from '@posthorn/store';
+import { Authenticator } from './http/authenticate.js';
+import { DocsController } from './http/docs.controller.js';
+import { HealthController } from './http/health.controller.js';
+import { IdempotentRequests } from './http/idempotency.js';
+import { ProblemAnswer } from './http/problem-answer.js';
+import { RouteTable } from './http/route-table.js';
+import { CONFIG, LOGGER } from './http/tokens.js';
+
+/** The composition root: the only place where the parts of this process meet. */
+@Module({
+  controllers: [HealthController, DocsController],
+  providers: [
+    { provide: CONFIG, useFactory: () => loadConfig() },
+    { provide: LOGGER, useFactory: (config: Config) => createLogger(config, 'api'), inject: [CONFIG] },
+    {
+      provide: Database,
+      useFactory: (config: Config, log: Logger) =>
+        new Database({
+          url: config.DATABASE_URL,
+          applicationName: 'posthorn api',
+          poolSize: config.DATABASE_POOL_SIZE,
+          timeoutMs: config.DATABASE_TIMEOUT_MS,
+          onError: (error) => log.warn('database.connection_lost', { error }),
+        }),
+      inject: [CONFIG, LOGGER],
+    },
+    {
+      provide: HintQueue,
+      useFactory: (config: Config, log: Logger) =>
+        new HintQueue({
+          backend: config.QUEUE_BACKEND,
+          ...(config.REDIS_URL !== undefined && { redisUrl: config.REDIS_URL }),
+          databaseUrl: config.DATABASE_URL,
+          chunk: config.HINT_CHUNK,
+          onError: (error) => log.warn('queue.failed', { error }),
+        }),
+      inject: [CONFIG, LOGGER],
+    },
+    {
+      provide: SecretBox,
+      useFactory: (config: Config) => new SecretBox(parseEncryptionKeys(config.ENCRYPTION_KEY)),
+      inject: [CONFIG],
+    },
+    RouteTable,
+    {
+      provide: Authenticator,
+      useFactory: (db: Database, log: Logger) => new Authenticator(db, log),
+      inject: [Database, LOGGER],
+    },
+    {
+      provide: IdempotentRequests,
+      useFactory: (db: Database, box: SecretBox, config: Config, log: Logger) =>
+        new IdempotentRequests(db, box, config.IDEMPOTENCY_KEY_TTL_MS, log),
+      inject: [Database, SecretBox, CONFIG, LOGGER],
+    },
+    {
+      provide: ProblemAnswer,
+      useFactory: (log: Logger, routes: RouteTable, config: Config) =>
+        new ProblemAnswer(log, routes, config.MAX_REQUEST_BYTES),
+      inject: [LOGGER, RouteTable, CONFIG],
+    },
+  ],
+})
+export class ApiModule implements OnApplicationShutdown {
+  constructor(
+    private readonly queue: HintQueue,
+    private readonly db: Database,
+  ) {}
+
+  /** After the last request was answered. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.queue.close();
+    await this.db.close();
+  }
+}

@@ -1,0 +1,76 @@
+import {
+  findApiKeySecrets,
+  GroupCommit,
+  readApiKeyToken,
+  sameHash,
+  touchApiKeys,
+  type ApiKeySecret,
+  type Database,
+} from '@posthorn/store';
+import type { Logger } from '@posthorn/runtime';
+import { LRUCache } from 'lru-cache';
+import { ProblemError } from './problem.js';
+import type { Principal } from './principal.js';
+
+/** "Last used" is written at most this often for a key. */
+const TOUCH_INTERVAL_MS = 60_000;
+/** Keys whose last write is remembered; a forgotten one is only written more often. */
+const MAX_REMEMBERED_KEYS = 10_000;
+const MAX_WAITING_LOOKUPS = 20_000;
+const LOOKUP_DEADLINE_MS = 4_500;
+const BEARER = /^Bearer +([^\s]+) *$/i;
+const CHALLENGE = { headers: { 'www-authenticate': 'Bearer realm="posthorn"' } };
+
+/**
+ * Finds out who sent a request.
+ *
+ * Nothing is cached: a key is read anew for every request, so that revoking it works at once in every
+ * process. Requests that arrive while a read is under way share the next one.
+ */
+export class Authenticator {
+  private readonly lookups: GroupCommit<string, ApiKeySecret | undefined>;
+  private readonly touchedAtMs = new LRUCache<string, number>({ max: MAX_REMEMBERED_KEYS });
+
+  constructor(
+    private readonly db: Database,
+    private readonly log: Logger,
+  ) {
+    this.lookups = new GroupCommit<string, ApiKeySecret | undefined>({
+      commit: async (ids) => {
+        const found = await findApiKeySecrets(db, [...new Set(ids)]);
+        return ids.map((id) => found.get(id));
+      },
+      size: () => ({ rows: 1, bytes: 0 }),
+      maxGroup: { rows: 1_000, bytes: 1 },
+      maxWaiting: { rows: MAX_WAITING_LOOKUPS, bytes: 1 },
+      deadlineMs: LOOKUP_DEADLINE_MS,
+      lanes: 2,
+    });
+  }
+
+  /**
+   * The owner of the key in an `authorization` header. Throws `unauthenticated`, with the same words for a
+   * key that does not exist, was revoked or has another secret.
+   */
+  async authenticate(authorization: string | undefined): Promise<Principal> {
+    if (authorization === undefined) {
+      throw new ProblemError('unauthenticated', 'Send the header "authorization: Bearer phk_…".', CHALLENGE);
+    }
+    const token = readApiKeyToken(BEARER.exec(authorization)?.[1] ?? '');
+    const row = token && (await this.lookups.submit(token.keyId));
+    if (!token || !row || !sameHash(row.secretHash, token.secretHash)) {
+      throw new ProblemError('unauthenticated', 'The API key is not valid.', CHALLENGE);
+    }
+    this.touch(token.keyId);
+    return { keyId: token.keyId, scopes: row.scopes, tenant: row.tenant };
+  }
+
+  private touch(keyId: string): void {
+    const nowMs = performance.now();
+    if (nowMs - (this.touchedAtMs.get(keyId) ?? -Infinity) < TOUCH_INTERVAL_MS) return;
+    this.touchedAtMs.set(keyId, nowMs);
+    touchApiKeys(this.db, [keyId]).catch((error: unknown) => {
+      this.log.warn('api_key.touch_failed', { error: String(error) });
+    });
+  }
+}

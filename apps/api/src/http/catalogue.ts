@@ -1,0 +1,198 @@
+/** What one kind of refusal means, wherever it is raised. */
+export interface ProblemKind {
+  /** HTTP status it is answered with. */
+  status: number;
+  /** Short and always the same for this code (RFC 9457 `title`). */
+  title: string;
+  /** When it is answered, and what to do about it. Printed at /docs/errors and compared with docs/errors.md. */
+  meaning: string;
+}
+
+/**
+ * Every refusal the API can answer. The key is the `code` of the problem document and the anchor of its
+ * documentation; a code that is not here does not compile. Codes are never renamed, only added.
+ */
+export const catalogue = {
+  malformed_request: {
+    status: 400,
+    title: 'The request is not valid HTTP',
+    meaning:
+      'The URL, a header or the framing of the body could not be read. Look at the client library or the proxy in between.',
+  },
+  malformed_json: {
+    status: 400,
+    title: 'The body is not valid JSON',
+    meaning:
+      'The body is missing, is not UTF-8 without a byte order mark, or does not parse; `detail` says where. Nothing was stored.',
+  },
+  unauthenticated: {
+    status: 401,
+    title: 'An API key is needed',
+    meaning:
+      'Send `Authorization: Bearer phk_…` with a key that exists. A revoked key and a mistyped one are answered alike.',
+  },
+  forbidden: {
+    status: 403,
+    title: 'The API key may not do this',
+    meaning: 'The key lacks the scope named in `detail`. Make another key with that scope.',
+  },
+  not_found: {
+    status: 404,
+    title: 'There is nothing at this address',
+    meaning: 'No route has this path. /docs lists those that exist.',
+  },
+  tenant_not_found: {
+    status: 404,
+    title: 'The tenant does not exist',
+    meaning:
+      'It was never made, was deleted, or belongs to others: a key bound to one tenant is answered this for every other one. In a strict deployment, make the tenant first.',
+  },
+  event_type_not_found: {
+    status: 404,
+    title: 'The event type does not exist',
+    meaning: 'The catalogue of event types has no entry of this name.',
+  },
+  api_key_not_found: {
+    status: 404,
+    title: 'The API key does not exist',
+    meaning: 'It was never made, was revoked, or belongs to another tenant.',
+  },
+  event_not_found: {
+    status: 404,
+    title: 'The event does not exist',
+    meaning: 'It was never accepted, is older than the retention, or belongs to another tenant.',
+  },
+  subscription_not_found: {
+    status: 404,
+    title: 'The subscription does not exist',
+    meaning: 'It was never made, was deleted, or belongs to another tenant.',
+  },
+  delivery_not_found: {
+    status: 404,
+    title: 'The delivery does not exist',
+    meaning: 'It was never made, is older than the retention, or belongs to another tenant.',
+  },
+  method_not_allowed: {
+    status: 405,
+    title: 'The address does not support this method',
+    meaning: 'The `allow` header lists the methods it supports.',
+  },
+  request_timeout: {
+    status: 408,
+    title: 'The request took too long to arrive',
+    meaning: 'The headers or the body were not complete in time. Send it again.',
+  },
+  idempotency_key_in_use: {
+    status: 409,
+    title: 'The first request with this Idempotency-Key is still running',
+    meaning: 'It was waited for and did not finish. Send the same request again after a moment.',
+  },
+  tenant_not_empty: {
+    status: 409,
+    title: 'The tenant still owns something',
+    meaning:
+      'It has subscriptions or API keys. Delete them first, or delete everything with `?cascade=true`.',
+  },
+  delivery_in_flight: {
+    status: 409,
+    title: 'The delivery is being attempted right now',
+    meaning: 'Wait for the attempt to end, at most half a minute, and ask again.',
+  },
+  delivery_finished: {
+    status: 409,
+    title: 'The delivery is already finished',
+    meaning: 'Only a delivery that is pending can be cancelled.',
+  },
+  payload_expired: {
+    status: 409,
+    title: 'The payload is no longer kept',
+    meaning: 'The retention of payloads has passed, so there is nothing to send again.',
+  },
+  subscription_limit_reached: {
+    status: 409,
+    title: 'The tenant has as many subscriptions as it may have',
+    meaning: 'Delete some, or raise `MAX_SUBSCRIPTIONS_PER_TENANT` of the deployment.',
+  },
+  secret_limit_reached: {
+    status: 409,
+    title: 'The subscription has as many live signing secrets as it may have',
+    meaning: 'Wait until the overlap of an earlier rotation ends, or rotate with an `overlapMs` of 0.',
+  },
+  request_too_large: {
+    status: 413,
+    title: 'The request is too large',
+    meaning: 'The body exceeds `MAX_REQUEST_BYTES`; `detail` says the limit.',
+  },
+  payload_too_large: {
+    status: 413,
+    title: 'The payload of an event is too large',
+    meaning: 'The `data` of an event exceeds `MAX_PAYLOAD_BYTES`; `errors` names the event.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    title: 'The body is not JSON',
+    meaning: 'Send `content-type: application/json`, without a `content-encoding`.',
+  },
+  expectation_failed: {
+    status: 417,
+    title: 'The expectation cannot be met',
+    meaning: 'The only value of the `expect` header that is understood is `100-continue`.',
+  },
+  validation_failed: {
+    status: 422,
+    title: 'The request is not valid',
+    meaning:
+      '`errors` names each offending member by JSON pointer (`#/url`), or the query parameter (`#?limit`). Nothing was stored.',
+  },
+  invalid_cursor: {
+    status: 422,
+    title: 'The cursor is not valid',
+    meaning: 'Use `nextCursor` and `prevCursor` of an earlier page unchanged, or leave the cursor out.',
+  },
+  invalid_idempotency_key: {
+    status: 422,
+    title: 'The Idempotency-Key is not valid',
+    meaning: 'It is 1 to 255 printable ASCII characters, bare or as a quoted string.',
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: 'The Idempotency-Key was used for another request',
+    meaning: 'A key stands for one request body. Use a new key for a new request.',
+  },
+  external_id_reused: {
+    status: 422,
+    title: 'The externalId was used for another event',
+    meaning:
+      'An `externalId` stands for one event of its tenant. Repeating it with other content is refused; `errors` names the event.',
+  },
+  url_refused: {
+    status: 422,
+    title: 'The URL can never be sent to',
+    meaning:
+      'Its scheme, host, port or address is not allowed; `detail` says why. docs/security.md explains the policy.',
+  },
+  event_type_unknown: {
+    status: 422,
+    title: 'The event type is not in the catalogue',
+    meaning: 'This deployment is strict: add the event type to the catalogue first.',
+  },
+  header_too_large: {
+    status: 431,
+    title: 'The headers are too large',
+    meaning: 'All request headers together may have 16 KiB.',
+  },
+  internal_error: {
+    status: 500,
+    title: 'Something went wrong on our side',
+    meaning:
+      'A defect. The request may or may not have been carried out. Report it with the `requestId`, under which the cause is logged.',
+  },
+  unavailable: {
+    status: 503,
+    title: 'The service cannot do this right now',
+    meaning:
+      'The database is unreachable or slow, or a limit in memory is reached. Send the request again after `retry-after` seconds.',
+  },
+} as const satisfies Record<string, ProblemKind>;
+
+export type ErrorCode = keyof typeof catalogue;

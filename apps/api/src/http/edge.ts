@@ -1,0 +1,185 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Socket } from 'node:net';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { Logger } from '@posthorn/runtime';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { covers } from '@posthorn/store';
+import type { Authenticator } from './authenticate.js';
+import type { IdempotentRequests } from './idempotency.js';
+import type { ErrorCode } from './catalogue.js';
+import { PROBLEM_CONTENT_TYPE, problemDocument, ProblemError } from './problem.js';
+import type { ProblemAnswer } from './problem-answer.js';
+import { REQUEST_ID_HEADER, requestIdOf } from './request-id.js';
+import type { RouteTable } from './route-table.js';
+import './fastify-types.js';
+
+/** Node's default, spelled out because docs/errors.md quotes it. */
+const MAX_HEADER_BYTES = 16_384;
+/** Longer than any id or name in a path, so that such a path is answered 404 by what it names. */
+const MAX_PARAM_LENGTH = 1_024;
+/** A client that dribbles its request may hold a connection this long. */
+const REQUEST_ARRIVAL_MS = 60_000;
+const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json[ \t]*(?:;|$)/i;
+
+/**
+ * Fastify as this API uses it: bodies stay bytes, every refusal is a problem document with a request id,
+ * including those that are made before there is a route.
+ *
+ * @param answer the container's, which does not exist yet
+ */
+export function createAdapter(answer: () => ProblemAnswer): FastifyAdapter {
+  return new FastifyAdapter({
+    requestTimeout: REQUEST_ARRIVAL_MS,
+    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    genReqId: (request: IncomingMessage) => requestIdOf(request.headers[REQUEST_ID_HEADER]),
+    requestIdHeader: false,
+    return503OnClosing: false, // what still arrives on an open connection is carried out
+    logger: false,
+    // The router gives up before any hook has run.
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
+      answer().send(error, request, reply);
+    },
+    clientErrorHandler: (error: Error & { code?: string }, socket: Socket) => refuseConnection(error, socket),
+  });
+}
+
+export interface EdgeParts {
+  maxRequestBytes: number;
+  log: Logger;
+  routes: RouteTable;
+  authenticator: Authenticator;
+  idempotent: IdempotentRequests;
+}
+
+/** Adds what happens around every handler. Call it before the routes are registered. */
+export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
+  const { maxRequestBytes, log, routes, authenticator, idempotent } = parts;
+  routes.watch(instance);
+  instance.decorateRequest('principal', null);
+  instance.decorateRequest('idempotent', null);
+  instance.decorateRequest('startedAtMs', 0);
+  refuseOddExpectations(instance.server);
+
+  instance.removeAllContentTypeParsers();
+  instance.addContentTypeParser(
+    '*',
+    { parseAs: 'buffer', bodyLimit: maxRequestBytes },
+    (_request, body, done) => done(null, body),
+  );
+
+  instance.addHook('onRequest', async (request, reply) => {
+    request.startedAtMs = performance.now();
+    reply.headers({ [REQUEST_ID_HEADER]: request.id, 'x-content-type-options': 'nosniff' });
+    if (request.is404) return;
+    const { operation } = request.routeOptions.config;
+    // Who asks is settled before the body is read: a stranger cannot make us hold one.
+    if (operation?.scope) {
+      const principal = await authenticator.authenticate(request.headers.authorization);
+      request.principal = principal;
+      if (!covers(principal.scopes, operation.scope)) {
+        throw new ProblemError('forbidden', `The API key lacks the scope "${operation.scope}".`);
+      }
+      reply.header('cache-control', 'no-store');
+    }
+    refuseForeignBody(request);
+  });
+
+  instance.addHook('preHandler', async (request, reply) => {
+    if (request.is404 || request.method !== 'POST') return undefined;
+    if (request.routeOptions.config.operation?.idempotency === 'own') return undefined;
+    // Returning the reply tells Fastify that it was sent.
+    return (await idempotent.begin(request, reply)) ? reply : undefined;
+  });
+
+  instance.addHook('onSend', async (request, reply, payload) => {
+    await idempotent.end(request, reply, payload);
+    return payload;
+  });
+
+  instance.addHook('onResponse', (request, reply, done) => {
+    const fields = {
+      requestId: request.id,
+      method: request.method,
+      route: request.is404 ? null : request.routeOptions.url,
+      status: reply.statusCode,
+      durationMs: Math.round((performance.now() - request.startedAtMs) * 10) / 10,
+      ...(request.principal && { keyId: request.principal.keyId, tenant: request.principal.tenant }),
+    };
+    // A line for each accepted event would cost more than accepting it.
+    if (reply.statusCode < 400) log.debug('request.answered', fields);
+    else log.info('request.refused', fields);
+    done();
+  });
+}
+
+/** A body that is not plain JSON is refused before it is read. */
+function refuseForeignBody(request: FastifyRequest): void {
+  const { 'content-length': length, 'transfer-encoding': transfer } = request.headers;
+  if (transfer === undefined && (length === undefined || Number(length) === 0)) return;
+  if (request.method === 'GET' || request.method === 'HEAD' || request.method === 'DELETE') return;
+  const { 'content-type': type, 'content-encoding': encoding } = request.headers;
+  if (type === undefined || !JSON_TYPE.test(type)) {
+    const sent = type === undefined ? 'no content-type' : JSON.stringify(type.slice(0, 100));
+    throw new ProblemError(
+      'unsupported_media_type',
+      `The body must be application/json, and ${sent} was sent.`,
+    );
+  }
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    throw new ProblemError('unsupported_media_type', 'The body must be sent without a content-encoding.');
+  }
+}
+
+/** Node would answer an unknown `expect` with an empty 417. */
+function refuseOddExpectations(server: Server): void {
+  server.on('checkExpectation', (request, response) => {
+    const requestId = requestIdOf(request.headers[REQUEST_ID_HEADER]);
+    const error = new ProblemError('expectation_failed', 'Only "expect: 100-continue" is understood.');
+    response
+      .writeHead(error.status, {
+        'content-type': PROBLEM_CONTENT_TYPE,
+        [REQUEST_ID_HEADER]: requestId,
+        connection: 'close',
+      })
+      .end(JSON.stringify(problemDocument(error, requestId)));
+  });
+}
+
+const CONNECTION_ERRORS: Readonly<Record<string, { code: ErrorCode; detail: string }>> = {
+  HPE_HEADER_OVERFLOW: {
+    code: 'header_too_large',
+    detail: `All headers together may have ${MAX_HEADER_BYTES} bytes.`,
+  },
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    code: 'request_timeout',
+    detail: `The request did not arrive within ${REQUEST_ARRIVAL_MS} ms.`,
+  },
+};
+
+/** Answers what Node's parser could not read, on the bare socket, and hangs up. */
+function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const known = CONNECTION_ERRORS[error.code ?? ''];
+  const problem = new ProblemError(
+    known?.code ?? 'malformed_request',
+    known?.detail ?? `The request could not be read (${error.code ?? 'unknown reason'}).`,
+  );
+  const requestId = requestIdOf(undefined);
+  const document = problemDocument(problem, requestId);
+  const body = JSON.stringify(document);
+  socket.end(
+    [
+      `HTTP/1.1 ${document.status} ${document.title}`,
+      `content-type: ${PROBLEM_CONTENT_TYPE}`,
+      `content-length: ${Buffer.byteLength(body)}`,
+      `${REQUEST_ID_HEADER}: ${requestId}`,
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}

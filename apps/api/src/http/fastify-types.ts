@@ -1,0 +1,17 @@
+import type { IdempotentExecution } from './idempotency.js';
+import type { Operation } from './operation.js';
+import type { Principal } from './principal.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set before the handler runs when the operation needs a scope. */
+    principal: Principal | null;
+    /** The claim on this request's Idempotency-Key. */
+    idempotent: IdempotentExecution | null;
+    /** On `performance.now()`'s clock. */
+    startedAtMs: number;
+  }
+  interface FastifyContextConfig {
+    operation?: Operation;
+  }
+}

@@ -1,0 +1,50 @@
+import { isEventType, isTenantId, MAX_EVENT_TYPE_LENGTH } from '@posthorn/core';
+import { z } from 'zod';
+
+/** What Postgres cannot store as text: NUL, and halves of surrogate pairs. */
+const UNSTORABLE = /\0|\p{Surrogate}/u;
+
+const MAX_METADATA_ENTRIES = 50;
+const MAX_METADATA_NAME_LENGTH = 64;
+const MAX_METADATA_VALUE_LENGTH = 500;
+
+/** Text for people, of at most `max` UTF-16 code units. */
+export function plainText(max: number): z.ZodString {
+  return z
+    .string()
+    .max(max)
+    .refine((text) => !UNSTORABLE.test(text), 'must not hold NUL or half of a surrogate pair');
+}
+
+export const tenantId = z
+  .string()
+  .refine(isTenantId, 'must be 1 to 128 letters, digits, "_", "." or "-", beginning with a letter or digit')
+  .meta({
+    description: 'Chosen by the producer.',
+    example: 'acme',
+    pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$',
+  });
+
+export const eventTypeName = z
+  .string()
+  .refine(
+    isEventType,
+    `must be at most ${MAX_EVENT_TYPE_LENGTH} characters: words of letters, digits, "_" and "-", joined by dots`,
+  )
+  .meta({
+    example: 'invoice.paid',
+    pattern: '^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$',
+    maxLength: MAX_EVENT_TYPE_LENGTH,
+  });
+
+/** The producer's own notes on a resource: never read by us. */
+export const metadata = z
+  .record(plainText(MAX_METADATA_NAME_LENGTH).min(1), plainText(MAX_METADATA_VALUE_LENGTH))
+  .refine(
+    (entries) => Object.keys(entries).length <= MAX_METADATA_ENTRIES,
+    `must have at most ${MAX_METADATA_ENTRIES} entries`,
+  )
+  .meta({ description: 'Your own notes: names and texts. Never interpreted.', example: { team: 'billing' } });
+
+/** RFC 3339 in UTC with milliseconds, as every time is answered. */
+export const timestamp = z.iso.datetime({ precision: 3 }).meta({ example: '2026-11-23T09:30:00.000Z' });
