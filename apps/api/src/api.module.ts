@@ -8,7 +8,11 @@ import {
   type Config,
   type Logger,
 } from '@posthorn/runtime';
-import { Database } from '@posthorn/store';
+import { Database, EventIntake } from '@posthorn/store';
+import { DeliveriesController } from './deliveries/deliveries.controller.js';
+import type { EmitDeps } from './events/emit-events.js';
+import { EMIT, EventsController } from './events/events.controller.js';
+import { HintSender } from './hint-sender.js';
 import { Authenticator } from './http/authenticate.js';
 import { DocsController } from './http/docs.controller.js';
 import { HealthController } from './http/health.controller.js';
@@ -17,9 +21,12 @@ import { ProblemAnswer } from './http/problem-answer.js';
 import { RouteTable } from './http/route-table.js';
 import { CONFIG, LOGGER } from './http/tokens.js';
 
+/** A request to emit is answered within 5 s, whatever the database does. */
+const ACCEPT_DEADLINE_MS = 4_500;
+
 /** The composition root: the only place where the parts of this process meet. */
 @Module({
-  controllers: [HealthController, DocsController],
+  controllers: [HealthController, DocsController, EventsController, DeliveriesController],
   providers: [
     { provide: CONFIG, useFactory: () => loadConfig() },
     { provide: LOGGER, useFactory: (config: Config) => createLogger(config, 'api'), inject: [CONFIG] },
@@ -51,6 +58,33 @@ import { CONFIG, LOGGER } from './http/tokens.js';
       provide: SecretBox,
       useFactory: (config: Config) => new SecretBox(parseEncryptionKeys(config.ENCRYPTION_KEY)),
       inject: [CONFIG],
+    },
+    {
+      provide: HintSender,
+      useFactory: (queue: HintQueue, config: Config) =>
+        new HintSender(queue, {
+          maxQueuedHints: config.MAX_QUEUED_HINTS,
+          offerAfterMs: config.OFFER_AFTER_MS,
+        }),
+      inject: [HintQueue, CONFIG],
+    },
+    {
+      provide: EMIT,
+      useFactory: (db: Database, hints: HintSender, config: Config): EmitDeps => ({
+        db,
+        hints,
+        intake: new EventIntake(db, {
+          maxWaitingEvents: config.ACCEPT_MAX_WAITING_EVENTS,
+          maxWaitingBytes: config.ACCEPT_MAX_WAITING_BYTES,
+          deadlineMs: ACCEPT_DEADLINE_MS,
+          offerAfterMs: () => hints.offerAfterMs(),
+        }),
+        limits: { maxBatchEvents: config.MAX_BATCH_EVENTS, maxPayloadBytes: config.MAX_PAYLOAD_BYTES },
+        strict: { tenants: config.STRICT_TENANTS, eventTypes: config.STRICT_EVENT_TYPES },
+        externalIdTtlMs: config.EXTERNAL_ID_TTL_MS,
+        idempotencyKeyTtlMs: config.IDEMPOTENCY_KEY_TTL_MS,
+      }),
+      inject: [Database, HintSender, CONFIG],
     },
     RouteTable,
     {

@@ -48,6 +48,25 @@ export { listEvents, readEvent, type EventFilter, type EventRow } from './sql/li
 export { sampleSealedSecret } from './sql/sample-sealed-secret.js';
 export { sealedHeaderContext, sealedSecretContext } from './control/subscription-sealing.js';
 export {
+  liveSecrets,
+  rotateSecret,
+  type LiveSecrets,
+  type StoredSecret,
+} from './control/subscription-secrets.js';
+export {
+  createSubscription,
+  deleteSubscription,
+  getSubscription,
+  listSubscriptions,
+  patchSubscription,
+  pauseSubscription,
+  resumeSubscription,
+  type CreateLimits,
+  type NewSubscription,
+  type StoredSubscription,
+  type SubscriptionChange,
+} from './control/subscriptions.js';
+export {
   loadSubscriptionsForSending,
   type SecretForSending,
   type SubscriptionForSending,
@@ -76,3 +95,4 @@ export {
   type ClaimResult,
 } from './control/request-claims.js';
 export type { Slice } from './control/slice.js';
+export { unknownEventTypes, unknownTenants } from './sql/find-unknown.js';

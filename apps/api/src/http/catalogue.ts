@@ -103,6 +103,11 @@ export const catalogue = {
     title: 'The delivery is already finished',
     meaning: 'Only a delivery that is pending can be cancelled.',
   },
+  subscription_deleted: {
+    status: 409,
+    title: 'The subscription was deleted',
+    meaning: 'There is nowhere to send to any more. Make a subscription and emit again.',
+  },
   payload_expired: {
     status: 409,
     title: 'The payload is no longer kept',

@@ -1,0 +1,132 @@
+import { Controller, Get, HttpCode, Post, Req } from '@nestjs/common';
+import {
+  cancelDelivery,
+  Database,
+  listDeliveries,
+  readAttempts,
+  readDelivery,
+  resendDelivery,
+  tenantFilter,
+  type CancelResult,
+  type DeliveryRow,
+  type ResendResult,
+} from '@posthorn/store';
+import type { FastifyRequest } from 'fastify';
+import { HintSender } from '../hint-sender.js';
+import type { ErrorCode } from '../http/catalogue.js';
+import { page } from '../http/cursor.js';
+import { paramsOf, queryOf } from '../http/input.js';
+import { Serves } from '../http/operation.js';
+import { pageRequestOf, sliceOf } from '../http/page-query.js';
+import { principalOf, scopeOf } from '../http/principal.js';
+import { ProblemError } from '../http/problem.js';
+import {
+  cancel,
+  deliveriesQuery,
+  deliveryParams,
+  getDelivery,
+  listDeliveriesOperation,
+  resend,
+} from './deliveries.schema.js';
+import { presentDelivery, presentDeliveryWithAttempts } from './present-delivery.js';
+
+const ATTEMPTS_SHOWN = 100;
+
+@Controller('v1/deliveries')
+export class DeliveriesController {
+  constructor(
+    private readonly db: Database,
+    private readonly hints: HintSender,
+  ) {}
+
+  @Get()
+  @Serves(listDeliveriesOperation)
+  async list(@Req() request: FastifyRequest) {
+    const query = queryOf(request, deliveriesQuery);
+    const asked = pageRequestOf(query);
+    const rows = await listDeliveries(
+      this.db,
+      tenantFilter(scopeOf(principalOf(request), query.tenant)),
+      {
+        subscriptionId: query.subscription,
+        eventId: query.event,
+        eventType: query.eventType,
+        state: query.state,
+        statusClass: query.statusClass,
+        sinceMs: query.since,
+        untilMs: query.until,
+      },
+      sliceOf(asked),
+    );
+    return page(rows, asked, (row) => row.id, presentDelivery);
+  }
+
+  @Get(':id')
+  @Serves(getDelivery)
+  async get(@Req() request: FastifyRequest) {
+    const row = await this.find(request);
+    return presentDeliveryWithAttempts(row, await readAttempts(this.db, row.id, ATTEMPTS_SHOWN));
+  }
+
+  @Post(':id/resend')
+  @HttpCode(202)
+  @Serves(resend)
+  async resend(@Req() request: FastifyRequest) {
+    const { id, tenant } = target(request);
+    refuse(await resendDelivery(this.db, tenant, id, this.hints.offerAfterMs()), RESEND_PROBLEMS);
+    this.hints.send([id]);
+    return presentDelivery(await this.find(request));
+  }
+
+  @Post(':id/cancel')
+  @HttpCode(200)
+  @Serves(cancel)
+  async cancel(@Req() request: FastifyRequest) {
+    const { id, tenant } = target(request);
+    refuse(await cancelDelivery(this.db, tenant, id), CANCEL_PROBLEMS);
+    return presentDelivery(await this.find(request));
+  }
+
+  private async find(request: FastifyRequest): Promise<DeliveryRow> {
+    const { id, tenant } = target(request);
+    const row = await readDelivery(this.db, tenant, id);
+    if (!row) throw notFound();
+    return row;
+  }
+}
+
+type Refusals<Result extends string, Done extends Result> = Record<
+  Exclude<Result, Done>,
+  [ErrorCode, string]
+>;
+
+const NOT_FOUND: [ErrorCode, string] = ['delivery_not_found', 'There is no delivery of this id.'];
+const IN_FLIGHT: [ErrorCode, string] = ['delivery_in_flight', 'The delivery is being attempted right now.'];
+
+const RESEND_PROBLEMS: Refusals<ResendResult, 'resent'> = {
+  not_found: NOT_FOUND,
+  in_flight: IN_FLIGHT,
+  subscription_deleted: ['subscription_deleted', 'The subscription of this delivery was deleted.'],
+  payload_gone: ['payload_expired', 'The payload of this delivery is no longer kept.'],
+};
+
+const CANCEL_PROBLEMS: Refusals<CancelResult, 'cancelled'> = {
+  not_found: NOT_FOUND,
+  in_flight: IN_FLIGHT,
+  finished: ['delivery_finished', 'The delivery is already finished.'],
+};
+
+function refuse(result: string, problems: Partial<Record<string, [ErrorCode, string]>>): void {
+  const problem = problems[result];
+  if (problem) throw new ProblemError(...problem);
+}
+
+function target(request: FastifyRequest): { id: string; tenant: string | null } {
+  const { id } = paramsOf(request, deliveryParams);
+  if (id === undefined) throw notFound();
+  return { id, tenant: tenantFilter(scopeOf(principalOf(request))) };
+}
+
+function notFound(): ProblemError {
+  return new ProblemError(...NOT_FOUND);
+}

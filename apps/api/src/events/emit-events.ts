@@ -1,0 +1,112 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { deliveryBody, patternsMatching, uuid7 } from '@posthorn/core';
+import type { Database, EmittedEvent, EmitResult, EventIntake, KeyToTake } from '@posthorn/store';
+import { tenantFor, type Principal } from '../http/principal.js';
+import { ProblemError } from '../http/problem.js';
+import type { HintSender } from '../hint-sender.js';
+import { readEmission, type Emission, type EmissionLimits } from './read-emission.js';
+import { refuseUnknown, type Strictness } from './refuse-unknown.js';
+
+export interface EmitDeps {
+  db: Database;
+  intake: EventIntake;
+  hints: HintSender;
+  limits: EmissionLimits;
+  strict: Strictness;
+  externalIdTtlMs: number;
+  idempotencyKeyTtlMs: number;
+}
+
+export interface EmitInput {
+  principal: Principal;
+  body: Buffer | undefined;
+  idempotencyKey: string | undefined;
+}
+
+export interface AcceptedEvent extends EmitResult {
+  type: string;
+  tenant: string;
+}
+
+/**
+ * Accepts what a request emits: reads it, refuses it whole if anything in it is wrong, stores it, and only
+ * then hints at its deliveries. A lost hint costs time and nothing else.
+ *
+ * @throws ProblemError for the caller's mistakes, Unavailable when the store cannot take it now
+ */
+export async function emitEvents(
+  deps: EmitDeps,
+  input: EmitInput,
+): Promise<{ events: AcceptedEvent[]; isBatch: boolean }> {
+  const { emissions, isBatch } = readEmission(input.body, deps.limits);
+  const tenants = emissions.map((emission) => tenantFor(input.principal, emission.tenant));
+  await refuseUnknown(deps.db, deps.strict, emissions, tenants, isBatch);
+  const events = emissions.map((emission, index) => prepare(deps, emission, tenants[index] as string));
+  const requestKey: KeyToTake | null =
+    input.idempotencyKey === undefined
+      ? null
+      : {
+          digest: sha256('emit', input.principal.keyId, input.idempotencyKey),
+          fingerprint: sha256(input.body ?? ''),
+          ttlMs: deps.idempotencyKeyTtlMs,
+        };
+  const answer = await deps.intake.emit({ events, requestKey });
+  if ('conflict' in answer) throw reused(answer.conflict.index, isBatch);
+  deps.hints.send(answer.deliveryIds);
+  return {
+    events: answer.accepted.map((result, index) => {
+      const { type, tenant } = events[index] as EmittedEvent;
+      return { ...result, type, tenant };
+    }),
+    isBatch,
+  };
+}
+
+function prepare(deps: EmitDeps, emission: Emission, tenant: string): EmittedEvent {
+  const createdAtMs = Math.floor(deps.db.nowMs());
+  const occurredAt = new Date(emission.timestamp ?? createdAtMs);
+  return {
+    id: uuid7(createdAtMs, randomBytes(10)),
+    tenant,
+    type: emission.type,
+    patterns: patternsMatching(emission.type),
+    externalId: emission.externalId ?? null,
+    occurredAt,
+    createdAtMs,
+    body: deliveryBody(emission.type, occurredAt.toISOString(), emission.data),
+    externalKey:
+      emission.externalId === undefined
+        ? null
+        : {
+            digest: sha256('external_id', tenant, emission.externalId),
+            fingerprint: sha256(emission.type, emission.timestamp ?? '', emission.data),
+            ttlMs: deps.externalIdTtlMs,
+          },
+  };
+}
+
+function reused(index: number | null, isBatch: boolean): ProblemError {
+  if (index === null) {
+    return new ProblemError(
+      'idempotency_key_reused',
+      'This Idempotency-Key was sent before with another body.',
+    );
+  }
+  const pointer = isBatch ? `#/${index}/externalId` : '#/externalId';
+  return new ProblemError(
+    'external_id_reused',
+    `${pointer} was used before for an event with other content.`,
+    {
+      errors: [{ pointer, detail: 'was used before for an event with other content' }],
+    },
+  );
+}
+
+/** Of the parts with their lengths, so that no two lists of parts run together into the same bytes. */
+function sha256(...parts: (string | Uint8Array)[]): Buffer {
+  const hash = createHash('sha256');
+  for (const part of parts) {
+    hash.update(`${typeof part === 'string' ? Buffer.byteLength(part) : part.length}:`).update(part);
+  }
+  return hash.digest();
+}

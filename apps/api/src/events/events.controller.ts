@@ -1,0 +1,74 @@
+import { Controller, Get, Inject, Post, Req, Res } from '@nestjs/common';
+import { Database, listDeliveries, listEvents, readEvent, tenantFilter } from '@posthorn/store';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { presentDelivery } from '../deliveries/present-delivery.js';
+import { page } from '../http/cursor.js';
+import { idempotencyKeyOf } from '../http/idempotency.js';
+import { paramsOf, queryOf } from '../http/input.js';
+import { Serves } from '../http/operation.js';
+import { pageRequestOf, sliceOf } from '../http/page-query.js';
+import { principalOf, scopeOf } from '../http/principal.js';
+import { ProblemError } from '../http/problem.js';
+import { emitEvents, type EmitDeps } from './emit-events.js';
+import {
+  emitEvents as emitOperation,
+  eventParams,
+  eventsQuery,
+  getEvent,
+  listEventsOperation,
+} from './events.schema.js';
+import { eventJson, presentEmitted, presentEvent } from './present-event.js';
+
+export const EMIT = Symbol('what emitting needs');
+
+/** How many of an event's deliveries are shown with it; the rest are in the delivery log. */
+const DELIVERIES_SHOWN = 50;
+
+@Controller('v1/events')
+export class EventsController {
+  constructor(
+    private readonly db: Database,
+    @Inject(EMIT) private readonly emission: EmitDeps,
+  ) {}
+
+  @Post()
+  @Serves(emitOperation)
+  async emit(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+    const { events, isBatch } = await emitEvents(this.emission, {
+      principal: principalOf(request),
+      body: request.body as Buffer | undefined,
+      idempotencyKey: idempotencyKeyOf(request),
+    });
+    reply.code(202);
+    const shown = events.map(presentEmitted);
+    return isBatch ? { data: shown } : shown[0];
+  }
+
+  @Get()
+  @Serves(listEventsOperation)
+  async list(@Req() request: FastifyRequest) {
+    const query = queryOf(request, eventsQuery);
+    const asked = pageRequestOf(query);
+    const rows = await listEvents(
+      this.db,
+      tenantFilter(scopeOf(principalOf(request), query.tenant)),
+      { type: query.type, externalId: query.externalId, sinceMs: query.since, untilMs: query.until },
+      sliceOf(asked),
+    );
+    return page(rows, asked, (row) => row.id, presentEvent);
+  }
+
+  @Get(':id')
+  @Serves(getEvent)
+  async get(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+    const { id } = paramsOf(request, eventParams);
+    const tenant = tenantFilter(scopeOf(principalOf(request)));
+    const event = id === undefined ? undefined : await readEvent(this.db, tenant, id);
+    if (!event) throw new ProblemError('event_not_found', 'There is no event of this id.');
+    const asked = { limit: DELIVERIES_SHOWN, cursor: undefined };
+    const rows = await listDeliveries(this.db, event.tenant, { eventId: event.id }, sliceOf(asked));
+    const deliveries = page(rows, asked, (row) => row.id, presentDelivery);
+    reply.type('application/json; charset=utf-8');
+    return eventJson({ ...presentEvent(event), deliveries }, event.body);
+  }
+}

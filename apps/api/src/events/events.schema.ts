@@ -1,0 +1,123 @@
+import { z } from 'zod';
+import { deliveryPage } from '../deliveries/deliveries.schema.js';
+import { eventTypeName, tenantId, timestamp } from '../http/field-schemas.js';
+import { operation } from '../http/operation.js';
+import { pageQuery, pageSchema } from '../http/page-query.js';
+import { idParam, timeFilter } from '../http/request-schemas.js';
+
+const externalId = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,128}$/, 'must be 1 to 128 letters, digits, "_" or "-"')
+  .meta({
+    description:
+      'Your own id of what happened, unique per tenant for 30 days: emitting it again with the same content answers the first result.',
+    example: 'payment_8f14e45f',
+  });
+
+/** What a producer emits. `data` is only looked at for being there: it is sent on byte for byte. */
+export const envelope = z
+  .strictObject({
+    type: eventTypeName,
+    data: z.unknown().meta({
+      description: 'Any JSON value. Subscribers receive these very bytes.',
+      example: { user_id: 12345, amount: 100, currency: 'USD' },
+    }),
+    tenant: tenantId
+      .optional()
+      .meta({ description: 'Whose event it is; `default` or the tenant of the key.' }),
+    externalId: externalId.optional(),
+    timestamp: z.iso
+      .datetime({ offset: true, error: 'must be an RFC 3339 date and time with an offset' })
+      .optional()
+      .meta({ description: 'When it happened; now, unless given.', example: '2026-11-23T09:30:00Z' }),
+  })
+  .meta({ id: 'Emission' });
+
+const emitted = z
+  .object({
+    id: z.string().meta({
+      description: 'The `webhook-id` of every delivery.',
+      example: 'evt_01kasn5n6yf1rtv9dqj9j0q5tr',
+    }),
+    type: eventTypeName,
+    tenant: tenantId,
+    createdAt: timestamp,
+    matchedSubscriptions: z.int().meta({ description: 'How many subscriptions it is delivered to.' }),
+    duplicate: z.boolean().meta({ description: 'Whether this repeats the result of an earlier request.' }),
+  })
+  .meta({ id: 'EmittedEvent' });
+
+const event = z
+  .object({
+    id: z.string(),
+    type: eventTypeName,
+    tenant: tenantId,
+    externalId: z.string().nullable(),
+    timestamp: timestamp.meta({ description: 'When it happened.' }),
+    createdAt: timestamp.meta({ description: 'When it was accepted.' }),
+    matchedSubscriptions: z.int(),
+  })
+  .meta({ id: 'Event' });
+
+export const eventParams = z.object({ id: idParam('evt') });
+
+export const eventsQuery = z.strictObject({
+  tenant: tenantId.optional(),
+  type: eventTypeName.optional(),
+  externalId: externalId.optional(),
+  since: timeFilter.optional().meta({ description: 'Accepted at or after this time.' }),
+  until: timeFilter.optional().meta({ description: 'Accepted before this time.' }),
+  ...pageQuery,
+});
+
+export const emitEvents = operation({
+  id: 'emitEvents',
+  tag: 'Events',
+  summary: 'Emit an event, or an array of them',
+  description:
+    'Answered after the event, its deliveries and its keys are committed. An array is accepted or refused as a whole. A repeat (`externalId` or `Idempotency-Key`) answers the first result with `duplicate: true`.',
+  scope: 'events:write',
+  body: z.union([envelope, z.array(envelope).min(1)]),
+  answers: {
+    202: {
+      description: 'Accepted: it will be delivered.',
+      schema: z.union([emitted, z.object({ data: z.array(emitted) })]),
+    },
+  },
+  problems: [
+    'tenant_not_found',
+    'payload_too_large',
+    'external_id_reused',
+    'idempotency_key_reused',
+    'event_type_unknown',
+  ],
+  idempotency: 'own',
+});
+
+export const listEventsOperation = operation({
+  id: 'listEvents',
+  tag: 'Events',
+  summary: 'List events, newest first',
+  scope: 'events:read',
+  query: eventsQuery,
+  answers: { 200: { description: 'A page of events.', schema: pageSchema(event) } },
+  problems: ['invalid_cursor', 'tenant_not_found'],
+});
+
+export const getEvent = operation({
+  id: 'getEvent',
+  tag: 'Events',
+  summary: 'Get an event with its payload and deliveries',
+  scope: 'events:read',
+  params: eventParams,
+  answers: {
+    200: {
+      description: 'The event. `data` is as the producer wrote it, and absent once its retention is over.',
+      schema: event.extend({
+        data: z.unknown().optional(),
+        deliveries: deliveryPage.meta({ description: 'The first page of its deliveries.' }),
+      }),
+    },
+  },
+  problems: ['event_not_found'],
+});

@@ -1,0 +1,32 @@
+import { decodeId, type IdPrefix } from '@posthorn/core';
+import { z } from 'zod';
+
+function patternOf(prefix: IdPrefix): string {
+  return `^${prefix}_[0-7][0-9a-hjkmnp-tv-z]{25}$`;
+}
+
+/** An id in the path, as uuid; undefined when it was made up, which is answered like one that does not exist. */
+export function idParam(prefix: IdPrefix) {
+  return z
+    .string()
+    .transform((text) => decodeId(prefix, text))
+    .meta({ override: { type: 'string', pattern: patternOf(prefix) } });
+}
+
+/** An id to filter by, as uuid; one that was made up is refused. */
+export function idFilter(prefix: IdPrefix) {
+  return z
+    .string()
+    .transform((text, context) => {
+      const id = decodeId(prefix, text);
+      if (id === undefined) context.addIssue({ code: 'custom', message: `must be an id like ${prefix}_…` });
+      return id;
+    })
+    .meta({ override: { type: 'string', pattern: patternOf(prefix) } });
+}
+
+/** A time to filter by, as milliseconds since 1970. */
+export const timeFilter = z.iso
+  .datetime({ offset: true, error: 'must be an RFC 3339 date and time with an offset' })
+  .transform((text) => Date.parse(text))
+  .meta({ override: { type: 'string', format: 'date-time' } });
