@@ -1,0 +1,173 @@
+import { Controller, Delete, Get, HttpCode, Inject, Patch, Post, Req, Res } from '@nestjs/common';
+import { encodeId } from '@posthorn/core';
+import { SecretBox, type Config, type Logger } from '@posthorn/runtime';
+import {
+  Database,
+  deleteSubscription,
+  getSubscription,
+  listSubscriptions,
+  liveSecrets,
+  pauseSubscription,
+  resumeSubscription,
+  type StoredSubscription,
+} from '@posthorn/store';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { page, type Page } from '../http/cursor.js';
+import { bodyOf, optionalBodyOf, paramsOf, queryOf } from '../http/input.js';
+import { readJson } from '../http/json-body.js';
+import { Serves } from '../http/operation.js';
+import { pageRequestOf, sliceOf } from '../http/page-query.js';
+import { principalOf, scopeOf, tenantFor } from '../http/principal.js';
+import { ProblemError } from '../http/problem.js';
+import { CONFIG, LOGGER } from '../http/tokens.js';
+import { cancelBacklogOfDeleted } from './cancel-backlog-of-deleted.js';
+import { createSubscription } from './create-subscription.js';
+import { parsePatch, patchSubscription } from './patch-subscription.js';
+import { presentSecrets, presentSubscription, type PresentedSubscription } from './present-subscription.js';
+import { rotateSecret } from './rotate-secret.js';
+import { subscriptionRules, type SubscriptionDeps } from './subscription-rules.js';
+import {
+  createSubscriptionOperation,
+  deleteSubscriptionOperation,
+  getSubscriptionOperation,
+  listSubscriptionsOperation,
+  newSubscription,
+  patchSubscriptionOperation,
+  pauseSubscriptionOperation,
+  resumeSubscriptionOperation,
+  revealSecretsOperation,
+  rotateSecretOperation,
+  secretRotation,
+  subscriptionPath,
+  subscriptionsQuery,
+} from './subscriptions.schema.js';
+
+/** Where a tenant's events go. */
+@Controller('v1/subscriptions')
+export class SubscriptionsController {
+  private readonly deps: SubscriptionDeps;
+
+  constructor(
+    db: Database,
+    box: SecretBox,
+    @Inject(CONFIG) config: Config,
+    @Inject(LOGGER) private readonly log: Logger,
+  ) {
+    this.deps = { db, box, rules: subscriptionRules(config) };
+  }
+
+  @Post()
+  @Serves(createSubscriptionOperation)
+  async create(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+    const input = bodyOf(request, newSubscription);
+    const tenant = tenantFor(principalOf(request), input.tenant);
+    const { stored, secret } = await createSubscription(this.deps, tenant, input);
+    const presented = this.present(stored);
+    reply.header('location', `/v1/subscriptions/${presented.id}`);
+    return { ...presented, secret };
+  }
+
+  @Get()
+  @Serves(listSubscriptionsOperation)
+  async list(@Req() request: FastifyRequest): Promise<Page<PresentedSubscription>> {
+    const query = queryOf(request, subscriptionsQuery);
+    const scope = scopeOf(principalOf(request), query.tenant);
+    const wanted = pageRequestOf(query);
+    const rows = await listSubscriptions(this.deps.db, scope, sliceOf(wanted));
+    return page(
+      rows,
+      wanted,
+      (row) => row.id,
+      (row) => this.present(row),
+    );
+  }
+
+  @Get(':id')
+  @Serves(getSubscriptionOperation)
+  async get(@Req() request: FastifyRequest): Promise<PresentedSubscription> {
+    const { id, scope } = target(request);
+    return this.present(found(await getSubscription(this.deps.db, scope, id)));
+  }
+
+  @Patch(':id')
+  @Serves(patchSubscriptionOperation)
+  async patch(@Req() request: FastifyRequest): Promise<PresentedSubscription> {
+    const { id, scope } = target(request);
+    const patch = parsePatch(readJson(request.body as Buffer | undefined));
+    return this.present(found(await patchSubscription(this.deps, scope, id, patch)));
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  @Serves(deleteSubscriptionOperation)
+  async delete(@Req() request: FastifyRequest): Promise<void> {
+    const { id, scope } = target(request);
+    if (!(await deleteSubscription(this.deps.db, scope, id))) throw notFound();
+    await cancelBacklogOfDeleted(this.deps.db, this.log);
+  }
+
+  @Post(':id/pause')
+  @HttpCode(200)
+  @Serves(pauseSubscriptionOperation)
+  async pause(@Req() request: FastifyRequest): Promise<PresentedSubscription> {
+    const { id, scope } = target(request);
+    return this.present(found(await pauseSubscription(this.deps.db, scope, id)));
+  }
+
+  @Post(':id/resume')
+  @HttpCode(200)
+  @Serves(resumeSubscriptionOperation)
+  async resume(@Req() request: FastifyRequest): Promise<PresentedSubscription> {
+    const { id, scope } = target(request);
+    return this.present(found(await resumeSubscription(this.deps.db, scope, id)));
+  }
+
+  @Get(':id/secret')
+  @Serves(revealSecretsOperation)
+  async reveal(@Req() request: FastifyRequest) {
+    const { id, scope } = target(request);
+    const live = found(await liveSecrets(this.deps.db, scope, id));
+    this.note('secret.revealed', request, id);
+    return presentSecrets(live, this.deps.box);
+  }
+
+  @Post(':id/secret/rotate')
+  @HttpCode(200)
+  @Serves(rotateSecretOperation)
+  async rotate(@Req() request: FastifyRequest) {
+    const { id, scope } = target(request);
+    const rotation = optionalBodyOf(request, secretRotation);
+    const live = found(await rotateSecret(this.deps, scope, id, rotation));
+    this.note('secret.rotated', request, id);
+    return presentSecrets(live, this.deps.box);
+  }
+
+  private present(stored: StoredSubscription): PresentedSubscription {
+    return presentSubscription(stored, this.deps.rules.defaults, this.deps.db.nowMs());
+  }
+
+  /** Who saw or changed a signing secret is something to look up later. */
+  private note(event: string, request: FastifyRequest, id: string): void {
+    this.log.info(event, {
+      requestId: request.id,
+      keyId: encodeId('key', principalOf(request).keyId),
+      subscriptionId: encodeId('sub', id),
+    });
+  }
+}
+
+/** The subscription a path names, and whose it may be; an id that we never made is one that does not exist. */
+function target(request: FastifyRequest) {
+  const { id } = paramsOf(request, subscriptionPath);
+  if (id === undefined) throw notFound();
+  return { id, scope: scopeOf(principalOf(request)) };
+}
+
+function found<T>(value: T | undefined): T {
+  if (value === undefined) throw notFound();
+  return value;
+}
+
+function notFound(): ProblemError {
+  return new ProblemError('subscription_not_found', 'There is no subscription of this id.');
+}

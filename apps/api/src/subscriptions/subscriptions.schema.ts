@@ -1,0 +1,328 @@
+import { isEventTypePattern, MAX_EVENT_TYPE_LENGTH, parseSecret } from '@posthorn/core';
+import { z } from 'zod';
+import { eventTypeName, metadata, plainText, tenantId, timestamp } from '../http/field-schemas.js';
+import { pageQuery, pageSchema } from '../http/page-query.js';
+import { operation } from '../http/operation.js';
+import { idParam } from '../http/request-schemas.js';
+
+const SECOND_MS = 1000;
+const DAY_MS = 86_400 * SECOND_MS;
+const TAG = 'Subscriptions';
+
+const MAX_DESCRIPTION_LENGTH = 1024;
+const MAX_EVENT_TYPES = 100;
+const MAX_DELAYS = 50;
+/** The longest single wait: what `RETRY_MAX_MS` allows too. */
+const MAX_DELAY_MS = 30 * DAY_MS;
+const DEFAULT_OVERLAP_MS = DAY_MS;
+const MAX_OVERLAP_MS = 7 * DAY_MS;
+
+/** What a stored header value is shown as; given back in a patch it means "keep it". */
+export const REDACTED = '[redacted]';
+
+const id = z.string().meta({ description: 'The subscription.', example: 'sub_01kapf8q8nfwps0h6n1qz4a6mt' });
+
+const url = z.string().meta({
+  format: 'uri',
+  description:
+    'Where the webhooks go. Refused when it can never be sent to: its scheme, port, host or address is not allowed.',
+  example: 'https://example.com/webhooks',
+});
+
+const eventTypes = z
+  .array(
+    z
+      .string()
+      .refine(
+        isEventTypePattern,
+        `must be an event type, a prefix with ".*" behind it, or "*", at most ${MAX_EVENT_TYPE_LENGTH} characters`,
+      ),
+  )
+  .min(1)
+  .max(MAX_EVENT_TYPES)
+  .meta({
+    description:
+      'Exact names, `prefix.*` (everything below the prefix, at any depth, but not the prefix itself) or `*`.',
+    example: ['invoice.paid', 'customer.*'],
+  });
+
+const description = plainText(MAX_DESCRIPTION_LENGTH).meta({ example: 'Books paid invoices.' });
+
+const headers = z.record(z.string(), z.string()).meta({
+  description:
+    'Sent with every webhook; at most 20, each value at most 4 KiB. Values are encrypted at rest and shown as `[redacted]`. Names that belong to the connection or to Posthorn (`host`, `content-*`, `webhook-*`, …) are refused.',
+  example: { 'x-team': 'billing' },
+});
+
+const timeoutMs = z
+  .int()
+  .min(1 * SECOND_MS)
+  .max(30 * SECOND_MS)
+  .meta({
+    description: 'Deadline of one attempt, from resolving the name to the end of the answer.',
+    example: 5000,
+  });
+
+const jitter = z.number().min(0).max(0.9).default(0.2).meta({
+  description: 'Share of each delay that is left to chance, to either side.',
+});
+
+/** A retry policy as core takes it: the same limits as the `RETRY_` settings of the deployment. */
+export const retryPolicy = z
+  .union([
+    z
+      .strictObject({
+        initialMs: z.int().min(10).max(DAY_MS).meta({ description: 'Delay before the first retry.' }),
+        factor: z
+          .number()
+          .min(1)
+          .max(10)
+          .meta({ description: 'What each delay is multiplied by for the next.' }),
+        maxMs: z.int().min(10).max(MAX_DELAY_MS).meta({ description: 'Longest delay.' }),
+        maxAttempts: z.int().min(1).max(50).meta({ description: 'The first attempt included.' }),
+        jitter,
+      })
+      .refine((policy) => policy.maxMs >= policy.initialMs, {
+        path: ['maxMs'],
+        error: 'must not be less than initialMs',
+      }),
+    z.strictObject({
+      delaysMs: z
+        .array(z.int().min(0).max(MAX_DELAY_MS))
+        .min(1)
+        .max(MAX_DELAYS)
+        .meta({ description: 'The delay before each retry; there are as many retries as delays.' }),
+      jitter,
+    }),
+  ])
+  .meta({
+    description: 'When to try again after a failed attempt: growing delays, or a list of them.',
+    example: { initialMs: 5000, factor: 3, maxMs: 43_200_000, maxAttempts: 15, jitter: 0.2 },
+  });
+
+const secret = z
+  .string()
+  .refine((text) => parseSecret(text) !== undefined, 'must be "whsec_" and the base64 of 24 to 64 bytes')
+  .meta({
+    format: 'password',
+    description: 'A signing secret (Standard Webhooks): `whsec_` and the base64 of 24 to 64 bytes.',
+    example: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+  });
+
+export const newSubscription = z.strictObject({
+  url,
+  eventTypes,
+  tenant: tenantId.optional(),
+  description: description.optional(),
+  headers: headers.optional(),
+  secret: secret.optional(),
+  timeoutMs: timeoutMs.optional(),
+  retry: retryPolicy.optional(),
+  metadata: metadata.optional(),
+});
+
+/** What `null` stands for, in the words of RFC 7396. */
+const REMOVES = 'A JSON Merge Patch: `null` removes an entry, or all of them.';
+
+/**
+ * RFC 7396: what is left out stays, `null` puts back the default; objects are merged one level deep, but
+ * `retry` is replaced whole, because half of one policy in another means nothing.
+ */
+export const subscriptionPatch = z.strictObject({
+  url: url.optional(),
+  eventTypes: eventTypes.optional(),
+  description: description.nullable().optional(),
+  headers: z
+    .record(z.string(), z.string().nullable())
+    .nullable()
+    .optional()
+    .meta({ description: `${REMOVES} The value \`${REDACTED}\` keeps the one there is.` }),
+  timeoutMs: timeoutMs.nullable().optional(),
+  retry: retryPolicy.nullable().optional(),
+  metadata: z.record(z.string(), z.string().nullable()).nullable().optional().meta({ description: REMOVES }),
+});
+
+/** The object that `subscriptionPatch` must have been merged into. */
+export const mergedMetadata = z.object({ metadata });
+
+export const secretRotation = z.strictObject({
+  overlapMs: z
+    .int()
+    .min(0)
+    .max(MAX_OVERLAP_MS)
+    .default(DEFAULT_OVERLAP_MS)
+    .meta({ description: 'How long the older secrets go on signing beside the new one.' }),
+  secret: secret.optional(),
+});
+
+export const testRequest = z.strictObject({
+  eventType: eventTypeName
+    .optional()
+    .meta({
+      description: 'Its example from the catalogue is sent, if it has one. Default: `posthorn.test`.',
+    }),
+});
+
+export const subscriptionsQuery = z.strictObject({ ...pageQuery, tenant: tenantId.optional() });
+
+const subscription = z
+  .object({
+    id,
+    tenant: tenantId,
+    url,
+    eventTypes,
+    description: description.nullable(),
+    headers: z.record(z.string(), z.literal(REDACTED)),
+    metadata,
+    timeoutMs,
+    retry: retryPolicy,
+    state: z.enum(['active', 'paused', 'disabled']).meta({
+      description:
+        '`paused` by a person, `disabled` by Posthorn. Its events are accepted and kept in every state.',
+    }),
+    stateReason: z.string().nullable().meta({
+      description: '`by_request`, or `gone` when the receiver answered 410 twice.',
+    }),
+    stateSince: timestamp,
+    heldUntil: timestamp.nullable().meta({ description: 'Nothing is sent before this.' }),
+    holdReason: z.enum(['retry_after', 'gone']).nullable().meta({
+      description: '`retry_after`: the receiver asked for it. `gone`: it answered 410 and is probed.',
+    }),
+    createdAt: timestamp,
+    updatedAt: timestamp,
+  })
+  .meta({ id: 'Subscription' });
+
+const createdSubscription = subscription
+  .extend({ secret })
+  .meta({
+    id: 'CreatedSubscription',
+    description: 'The only answer besides `/secret` that shows the secret.',
+  });
+
+const secrets = z
+  .object({
+    secret: secret.meta({ description: 'The newest one.' }),
+    secrets: z
+      .array(
+        z.object({
+          id: z.string().meta({ example: 'scr_01kapf8q8nfwps0h6n1qz4a6mt' }),
+          secret,
+          createdAt: timestamp,
+          expiresAt: timestamp.nullable().meta({ description: 'When it stops signing.' }),
+        }),
+      )
+      .meta({ description: 'All that sign now, newest first, as their signatures are.' }),
+  })
+  .meta({ id: 'SigningSecrets' });
+
+export const subscriptionPath = z.object({ id: idParam('sub') });
+const params = subscriptionPath;
+const answered = (text: string) => ({ 200: { description: text, schema: subscription } });
+
+export const createSubscriptionOperation = operation({
+  id: 'createSubscription',
+  tag: TAG,
+  summary: 'Subscribe a URL to event types',
+  description: 'Every event of the tenant that is accepted from now on and matches is delivered to the URL.',
+  scope: 'subscriptions:write',
+  body: newSubscription,
+  answers: {
+    201: {
+      description: 'The subscription, with its signing secret in full.',
+      schema: createdSubscription,
+      headers: { location: 'Where the subscription is.' },
+    },
+  },
+  problems: ['tenant_not_found', 'url_refused', 'event_type_unknown', 'subscription_limit_reached'],
+});
+
+export const listSubscriptionsOperation = operation({
+  id: 'listSubscriptions',
+  tag: TAG,
+  summary: 'List subscriptions, newest first',
+  scope: 'subscriptions:read',
+  query: subscriptionsQuery,
+  answers: { 200: { description: 'A page.', schema: pageSchema(subscription) } },
+  problems: ['tenant_not_found', 'invalid_cursor'],
+});
+
+export const getSubscriptionOperation = operation({
+  id: 'getSubscription',
+  tag: TAG,
+  summary: 'Get a subscription',
+  scope: 'subscriptions:read',
+  params,
+  answers: answered('The subscription.'),
+  problems: ['subscription_not_found'],
+});
+
+export const patchSubscriptionOperation = operation({
+  id: 'patchSubscription',
+  tag: TAG,
+  summary: 'Change a subscription',
+  description:
+    'JSON Merge Patch (RFC 7396), inside `headers` and `metadata` too; `retry` is replaced whole. It applies to pending deliveries as well.',
+  scope: 'subscriptions:write',
+  params,
+  body: subscriptionPatch,
+  answers: answered('The subscription as it is now.'),
+  problems: ['subscription_not_found', 'url_refused', 'event_type_unknown'],
+});
+
+export const deleteSubscriptionOperation = operation({
+  id: 'deleteSubscription',
+  tag: TAG,
+  summary: 'Delete a subscription',
+  description: 'Its pending deliveries are cancelled; the log of its deliveries stays.',
+  scope: 'subscriptions:write',
+  params,
+  answers: { 204: { description: 'It is deleted.' } },
+  problems: ['subscription_not_found'],
+});
+
+export const pauseSubscriptionOperation = operation({
+  id: 'pauseSubscription',
+  tag: TAG,
+  summary: 'Pause a subscription',
+  description: 'Nothing is sent until it is resumed; what is to be sent is kept.',
+  scope: 'subscriptions:write',
+  params,
+  answers: answered('The subscription, paused.'),
+  problems: ['subscription_not_found'],
+});
+
+export const resumeSubscriptionOperation = operation({
+  id: 'resumeSubscription',
+  tag: TAG,
+  summary: 'Resume a subscription',
+  description: 'Ends a pause, being disabled, and a hold; what was kept is sent.',
+  scope: 'subscriptions:write',
+  params,
+  answers: answered('The subscription, active.'),
+  problems: ['subscription_not_found'],
+});
+
+export const revealSecretsOperation = operation({
+  id: 'getSubscriptionSecret',
+  tag: TAG,
+  summary: 'Reveal the signing secrets',
+  scope: 'secrets:read',
+  params,
+  answers: { 200: { description: 'All secrets that sign now, in full.', schema: secrets } },
+  problems: ['subscription_not_found'],
+});
+
+export const rotateSecretOperation = operation({
+  id: 'rotateSubscriptionSecret',
+  tag: TAG,
+  summary: 'Rotate the signing secret',
+  description:
+    'From now on every attempt is signed with the new secret, and with the older ones until the overlap ends. At most five sign at once.',
+  scope: 'subscriptions:write',
+  params,
+  body: secretRotation,
+  bodyOptional: true,
+  answers: { 200: { description: 'All secrets that sign now, in full.', schema: secrets } },
+  problems: ['subscription_not_found', 'secret_limit_reached'],
+});
