@@ -37,7 +37,7 @@ const MAKE_KEY = `node -e "console.log(require('crypto').randomBytes(32).toStrin
  */
 export function loadConfig(env?: NodeJS.ProcessEnv): Config;
 export function loadConfig(
-  env: NodeJS.ProcessEnv,
+  env: NodeJS.ProcessEnv | undefined,
   options: { requireEncryptionKey: false },
 ): ConfigWithoutKey;
 export function loadConfig(

@@ -1,0 +1,55 @@
+import { Command } from 'commander';
+import { loadConfig, VERSION, type ConfigWithoutKey } from '@posthorn/runtime';
+import { SCOPES } from '@posthorn/store';
+import { createKey, listKeys, revokeKey, type CreateKeyOptions } from './keys.js';
+import { migrate } from './migrate.js';
+import { withDatabase } from './with-database.js';
+
+/** The `posthorn` command. It needs `DATABASE_URL` and no other setting, and no other process to be running. */
+export function posthorn(): Command {
+  const program = new Command('posthorn')
+    .description('Looks after a Posthorn deployment. Needs DATABASE_URL.')
+    .version(VERSION)
+    .showHelpAfterError('(see posthorn --help)')
+    .exitOverride();
+
+  program
+    .command('migrate')
+    .description('bring the database up to date; safe to run at any time, by any number of processes')
+    .action(() => migrate(settings(), print));
+
+  const keys = program.command('keys').description('API keys');
+  keys
+    .command('create')
+    .description('make a key and print it; it cannot be shown again')
+    .requiredOption('--scopes <list>', `comma-separated: ${SCOPES.join(', ')}`)
+    .option('--tenant <id>', 'bind the key to one tenant')
+    .option('--name <text>', 'what it is for')
+    .option('--json', 'print JSON')
+    .action((options: CreateKeyOptions) =>
+      withDatabase(settings(), (db, config) => createKey(db, config, options, print)),
+    );
+  keys
+    .command('list')
+    .description('list keys, newest first')
+    .option('--tenant <id>', 'only those bound to this tenant')
+    .option('--json', 'print JSON')
+    .action((options: { tenant?: string; json?: boolean }) =>
+      withDatabase(settings(), (db) => listKeys(db, options, print)),
+    );
+  keys
+    .command('revoke')
+    .description('revoke a key: it stops working at once, everywhere')
+    .argument('<id>', 'key_… as listed')
+    .action((id: string) => withDatabase(settings(), (db) => revokeKey(db, id, print)));
+
+  return program;
+}
+
+function settings(): ConfigWithoutKey {
+  return loadConfig(undefined, { requireEncryptionKey: false });
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
