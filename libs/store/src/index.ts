@@ -46,6 +46,7 @@ export {
 } from './sql/list-deliveries.js';
 export { listEvents, readEvent, type EventFilter, type EventRow } from './sql/list-events.js';
 export { sampleSealedSecret } from './sql/sample-sealed-secret.js';
+export { readEventExample } from './control/subscription-test-example.js';
 export { sealedHeaderContext, sealedSecretContext } from './control/subscription-sealing.js';
 export {
   liveSecrets,

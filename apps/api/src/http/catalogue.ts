@@ -192,6 +192,12 @@ export const catalogue = {
     meaning:
       'A defect. The request may or may not have been carried out. Report it with the `requestId`, under which the cause is logged.',
   },
+  test_not_attempted: {
+    status: 503,
+    title: 'The test was not attempted in time',
+    meaning:
+      'It is stored, but no worker has finished it: see that one runs, and look at the delivery named in `detail`. It may still be sent.',
+  },
   unavailable: {
     status: 503,
     title: 'The service cannot do this right now',

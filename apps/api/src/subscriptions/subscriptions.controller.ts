@@ -12,6 +12,8 @@ import {
   type StoredSubscription,
 } from '@posthorn/store';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { presentDeliveryWithAttempts } from '../deliveries/present-delivery.js';
+import { HintSender } from '../hint-sender.js';
 import { page, type Page } from '../http/cursor.js';
 import { bodyOf, optionalBodyOf, paramsOf, queryOf } from '../http/input.js';
 import { readJson } from '../http/json-body.js';
@@ -40,7 +42,13 @@ import {
   secretRotation,
   subscriptionPath,
   subscriptionsQuery,
+  testRequest,
+  testSubscriptionOperation,
 } from './subscriptions.schema.js';
+import { testSubscription } from './test-subscription.js';
+
+/** A worker may be busy; longer than this, it is missing. */
+const TEST_SLACK_MS = 10_000;
 
 /** Where a tenant's events go. */
 @Controller('v1/subscriptions')
@@ -50,6 +58,7 @@ export class SubscriptionsController {
   constructor(
     db: Database,
     box: SecretBox,
+    private readonly hints: HintSender,
     @Inject(CONFIG) config: Config,
     @Inject(LOGGER) private readonly log: Logger,
   ) {
@@ -140,6 +149,17 @@ export class SubscriptionsController {
     const live = found(await rotateSecret(this.deps, scope, id, rotation));
     this.note('secret.rotated', request, id);
     return presentSecrets(live, this.deps.box);
+  }
+
+  @Post(':id/test')
+  @HttpCode(200)
+  @Serves(testSubscriptionOperation)
+  async test(@Req() request: FastifyRequest) {
+    const { id, scope } = target(request);
+    const { eventType } = optionalBodyOf(request, testRequest);
+    const deps = { ...this.deps, hints: this.hints, slackMs: TEST_SLACK_MS };
+    const { delivery, attempts } = found(await testSubscription(deps, scope, id, eventType));
+    return presentDeliveryWithAttempts(delivery, attempts);
   }
 
   private present(stored: StoredSubscription): PresentedSubscription {

@@ -1,5 +1,6 @@
 import { isEventTypePattern, MAX_EVENT_TYPE_LENGTH, parseSecret } from '@posthorn/core';
 import { z } from 'zod';
+import { delivery } from '../deliveries/deliveries.schema.js';
 import { eventTypeName, metadata, plainText, tenantId, timestamp } from '../http/field-schemas.js';
 import { pageQuery, pageSchema } from '../http/page-query.js';
 import { operation } from '../http/operation.js';
@@ -156,11 +157,9 @@ export const secretRotation = z.strictObject({
 });
 
 export const testRequest = z.strictObject({
-  eventType: eventTypeName
-    .optional()
-    .meta({
-      description: 'Its example from the catalogue is sent, if it has one. Default: `posthorn.test`.',
-    }),
+  eventType: eventTypeName.optional().meta({
+    description: 'Its example from the catalogue is sent, if it has one. Default: `posthorn.test`.',
+  }),
 });
 
 export const subscriptionsQuery = z.strictObject({ ...pageQuery, tenant: tenantId.optional() });
@@ -193,12 +192,10 @@ const subscription = z
   })
   .meta({ id: 'Subscription' });
 
-const createdSubscription = subscription
-  .extend({ secret })
-  .meta({
-    id: 'CreatedSubscription',
-    description: 'The only answer besides `/secret` that shows the secret.',
-  });
+const createdSubscription = subscription.extend({ secret }).meta({
+  id: 'CreatedSubscription',
+  description: 'The only answer besides `/secret` that shows the secret.',
+});
 
 const secrets = z
   .object({
@@ -325,4 +322,18 @@ export const rotateSecretOperation = operation({
   bodyOptional: true,
   answers: { 200: { description: 'All secrets that sign now, in full.', schema: secrets } },
   problems: ['subscription_not_found', 'secret_limit_reached'],
+});
+
+export const testSubscriptionOperation = operation({
+  id: 'testSubscription',
+  tag: TAG,
+  summary: 'Send a test event and see what comes back',
+  description:
+    'One signed example event, to this subscription only and in any state of it, attempted once. The answer comes when the attempt has ended, at most 10 s after its deadline.',
+  scope: 'subscriptions:write',
+  params,
+  body: testRequest,
+  bodyOptional: true,
+  answers: { 200: { description: 'The delivery with its attempt.', schema: delivery } },
+  problems: ['subscription_not_found', 'event_type_unknown', 'test_not_attempted'],
 });
