@@ -20,13 +20,14 @@ import { IdempotentRequests } from './http/idempotency.js';
 import { ProblemAnswer } from './http/problem-answer.js';
 import { RouteTable } from './http/route-table.js';
 import { CONFIG, LOGGER } from './http/tokens.js';
+import { SubscriptionsController } from './subscriptions/subscriptions.controller.js';
 
 /** A request to emit is answered within 5 s, whatever the database does. */
 const ACCEPT_DEADLINE_MS = 4_500;
 
 /** The composition root: the only place where the parts of this process meet. */
 @Module({
-  controllers: [HealthController, DocsController, EventsController, DeliveriesController],
+  controllers: [HealthController, DocsController, EventsController, DeliveriesController, SubscriptionsController],
   providers: [
     { provide: CONFIG, useFactory: () => loadConfig() },
     { provide: LOGGER, useFactory: (config: Config) => createLogger(config, 'api'), inject: [CONFIG] },
