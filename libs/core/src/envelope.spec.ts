@@ -190,7 +190,10 @@ describe('the scanner agrees with JSON.parse', () => {
           if (data) expect(data.start <= data.end && data.end <= bytes.length).toBe(true);
         }
       }),
-      { numRuns: 2000 },
+      {
+        numRuns: 2000,
+        examples: [[encode('{"data"')], [encode('[{"data"')], [encode('{"data":')], [encode('{')]],
+      },
     );
   });
 

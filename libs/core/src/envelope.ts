@@ -82,7 +82,8 @@ function scanEnvelope(
     if (seen.has(key)) return { duplicateKey: key };
     seen.add(key);
 
-    const start = skipSpace(bytes, skipSpace(bytes, keyEnd) + 1); // + 1: the colon
+    const colon = Math.min(skipSpace(bytes, keyEnd), bytes.length - 1); // text that ends here is no JSON
+    const start = skipSpace(bytes, colon + 1);
     const end = skipValue(bytes, start);
     if (key === 'data') data = { start, end };
 

@@ -2,14 +2,14 @@ import { isIP } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { addressPolicy } from './address-policy.js';
-import type { UrlRefusal, UrlRules } from './target-url.js';
+import type { UrlRules } from './target-url.js';
 import { checkTargetUrl } from './target-url.js';
 
 type Setting = Partial<Omit<UrlRules, 'policy'>> & { allow?: string[] };
 function check(text: string, { allow = [], ...rules }: Setting = {}) {
   return checkTargetUrl(text, { allowHttp: false, ownHosts: [], ...rules, policy: addressPolicy(allow) });
 }
-const codeOf = (text: string, setting?: Setting): UrlRefusal['code'] | string => {
+const codeOf = (text: string, setting?: Setting): string => {
   const result = check(text, setting);
   return 'refusal' in result ? result.refusal.code : result.url;
 };
