@@ -34,8 +34,8 @@ export const WORKER_OPTIONS = {
   stalledInterval: 30_000,
   // A chunk is not to blame for the workers that died while they held it.
   maxStalledCount: 1_000_000,
-  // Longest wait for a wake-up that was lost.
-  drainDelay: 5,
+  // Seconds. Longest wait for a wake-up that was lost.
+  drainDelay: 2,
   // Pause after a refused connection. BullMQ's own 15 s would hold hints up long after a restart.
   runRetryDelay: 500,
   // Spares the INFO whose failure would leave a connection unusable for good, and warnings on the console.
@@ -46,7 +46,7 @@ export const WORKER_OPTIONS = {
 export interface RunningWorker {
   worker: HintWorker;
   /** Breaks the connections off, whatever is in progress on them. Bounded. */
-  sever(): Promise<void>;
+  sever: () => Promise<void>;
 }
 
 /** What differs between Redis and PostgreSQL. */

@@ -9,8 +9,11 @@ const TRY_AGAIN_AFTER_MS = 500;
 /** How long `stop()` waits for handlers that are running. */
 const STOP_GRACE_MS = 2000;
 
+/** How long BullMQ may take after that to write down that they ended, which needs the backend. */
+const CLOSE_WITHIN_MS = 400;
+
 /** How long connections may take to be broken off after that. */
-const SEVER_WITHIN_MS = 1000;
+const SEVER_WITHIN_MS = 600;
 
 /** Takes hints until it is stopped. */
 export interface HintConsumer {
@@ -28,6 +31,7 @@ export class WorkerKeeper implements HintConsumer {
   readonly #errors: ErrorReport;
   readonly #handle: (ids: string[]) => Promise<void>;
   readonly #concurrency: number;
+  readonly #handling = new Set<Promise<void>>();
   #running: RunningWorker | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -87,29 +91,34 @@ export class WorkerKeeper implements HintConsumer {
     // Whoever can reach the backend can write into it.
     const known = Array.isArray(ids) ? ids.filter((id): id is string => typeof id === 'string') : [];
     if (known.length === 0) return;
-    try {
-      await this.#handle(known);
-    } catch (error) {
-      this.#errors.tell(error); // the job ends all the same: its deliveries are offered again
-    }
+    // The job ends whether or not the handler throws: its deliveries are offered again.
+    const handled = (async () => this.#handle(known))().catch((error: unknown) => this.#errors.tell(error));
+    this.#handling.add(handled);
+    await handled;
+    this.#handling.delete(handled);
   };
 
   async #stop(graceMs: number): Promise<void> {
     if (this.#running) await this.#end(this.#running, graceMs);
   }
 
-  async #end(running: RunningWorker, graceMs: number): Promise<void> {
+  async #end({ worker, sever }: RunningWorker, graceMs: number): Promise<void> {
     // Pausing first: it stops the timer of the stalled check, which closing leaves running until handlers end.
-    const closing = running.worker.pause(true).then(() => running.worker.close());
-    try {
-      await within(graceMs, 'handling the last hints', closing);
-    } catch {
-      // Handlers or the backend are slow. The chunk is given to another consumer when its lock runs out.
+    const closing = worker.pause(true).then(() => worker.close());
+    const steps = [
+      () => within(graceMs, 'handling the last hints', this.#idle()),
+      () => within(CLOSE_WITHIN_MS, 'leaving the queue', closing),
+      () => within(SEVER_WITHIN_MS, 'breaking off connections', sever()),
+    ];
+    for (const step of steps) {
+      // Whatever is slow is left behind: nothing is lost by it. A chunk that was not ended is given to another
+      // consumer when its lock runs out.
+      await step().catch(() => undefined);
     }
-    try {
-      await within(SEVER_WITHIN_MS, 'breaking off connections', running.sever());
-    } catch {
-      // Nothing more can be done, and nothing is lost by it.
-    }
+  }
+
+  /** Resolves when no handler is running; the backend has no say in it. */
+  async #idle(): Promise<void> {
+    while (this.#handling.size > 0) await Promise.race(this.#handling);
   }
 }

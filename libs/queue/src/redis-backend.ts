@@ -95,7 +95,7 @@ export class RedisBackend implements HintBackend {
     });
     return {
       worker,
-      async sever() {
+      sever: async () => {
         connection.disconnect();
         await worker.getBackend().close(true);
       },
