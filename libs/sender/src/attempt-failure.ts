@@ -1,4 +1,5 @@
 import type { AttemptErrorCode } from '@posthorn/core';
+import { errors } from 'undici';
 
 /** Why an attempt brought no status line. Never the fault of this process. */
 export class AttemptFailure extends Error {
@@ -37,7 +38,7 @@ const CONNECT_CODES: Partial<Record<string, AttemptErrorCode>> = {
 };
 
 /**
- * Codes seen once the connection stood: of undici, its parser (`HPE_…`, see below) and the system.
+ * Codes seen once the connection stood, of undici and the system; parser errors are told by their class.
  * Anything else is `connection_reset`: the peer is gone and the code is in the message.
  */
 const EXCHANGE_CODES: Partial<Record<string, AttemptErrorCode>> = {
@@ -89,7 +90,8 @@ export function failureFrom(error: unknown, step: Step): AttemptFailure {
       return failureOf('tls_failed', code);
     case 'exchange': {
       if (code.startsWith('ERR_SSL_') || code === 'EPROTO') return failureOf('tls_failed', code);
-      if (code.startsWith('HPE_')) return failureOf('response_invalid', code);
+      // By class: undici 7.30 forgets the parser's code.
+      if (error instanceof errors.HTTPParserError) return failureOf('response_invalid', 'not parseable');
       if (error instanceof Error && MISBEHAVED_MESSAGES.has(error.message)) {
         return failureOf('response_invalid', error.message);
       }

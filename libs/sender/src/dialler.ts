@@ -125,7 +125,12 @@ export class Dialler {
       socket.on('error', reject);
       socket.once('close', () => reject(new Error('closed')));
       socket.once('connect', () => {
-        if (!this.policy.isAllowedFor(target.host, socket.remoteAddress ?? '')) {
+        const { remoteAddress } = socket;
+        if (remoteAddress === undefined) {
+          reject(failureOf('connect_failed', 'reset at once'));
+          return;
+        }
+        if (!this.policy.isAllowedFor(target.host, remoteAddress)) {
           reject(failureOf('address_blocked'));
           return;
         }

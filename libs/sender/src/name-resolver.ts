@@ -20,8 +20,8 @@ const MAX_TTL_MS = 60_000;
 /** "Does not exist" and "could not be resolved just now" are remembered this long. */
 const NOT_FOUND_TTL_MS = 5_000;
 const FAILED_TTL_MS = 1_000;
-/** A question unanswered for this long is given up, so that the next attempt asks anew. */
-const LOOKUP_TIMEOUT_MS = 6_000;
+/** Longer than c-ares takes to give up two tries with one name server. */
+const DEFAULT_LOOKUP_TIMEOUT_MS = 6_000;
 /** Names remembered; beyond that the oldest is forgotten. */
 const MAX_NAMES = 2_000;
 /** Answers looked at. A response over TCP can hold thousands, and each is checked against the policy. */
@@ -37,6 +37,8 @@ export interface NameResolverOptions {
   deadlines: DeadlineWheel;
   /** A clock in milliseconds that never goes back. */
   now?: () => number;
+  /** A question unanswered for this long is given up, so that the next attempt asks anew. Default 6 s. */
+  lookupTimeoutMs?: number;
 }
 
 /**
@@ -49,13 +51,15 @@ export class NameResolver {
   private readonly resolve: Resolve;
   private readonly deadlines: DeadlineWheel;
   private readonly now: () => number;
+  private readonly lookupTimeoutMs: number;
   private readonly remembered = new Map<string, Remembered>();
   private readonly asking = new Map<string, Promise<readonly ResolvedAddress[]>>();
 
-  constructor({ resolve, deadlines, now = () => performance.now() }: NameResolverOptions) {
-    this.resolve = resolve;
-    this.deadlines = deadlines;
-    this.now = now;
+  constructor(options: NameResolverOptions) {
+    this.resolve = options.resolve;
+    this.deadlines = options.deadlines;
+    this.now = options.now ?? (() => performance.now());
+    this.lookupTimeoutMs = options.lookupTimeoutMs ?? DEFAULT_LOOKUP_TIMEOUT_MS;
   }
 
   /** All addresses of `host`, at least one. Rejects with an {@link AttemptFailure}. */
@@ -92,7 +96,7 @@ export class NameResolver {
   private inTime<T>(work: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const limit = new LookupLimit(reject);
-      this.deadlines.arm(limit, LOOKUP_TIMEOUT_MS);
+      this.deadlines.arm(limit, this.lookupTimeoutMs);
       work.then(resolve, reject).finally(() => this.deadlines.disarm(limit));
     });
   }

@@ -113,6 +113,8 @@ export interface HostileReceiver {
   connections(): number;
   /** Bytes it has been sent and has read so far. */
   bytesRead(): number;
+  /** Resolves when it has had a connection and all of them are closed. */
+  allClosed(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -127,15 +129,22 @@ export async function startHostileReceiver(name: HostileName): Promise<HostileRe
     sockets.add(socket);
     socket.on('error', () => undefined);
     if (name !== 'neverReads') socket.on('data', (chunk) => (bytesRead += chunk.length));
-    socket.on('close', () => sockets.delete(socket));
+    socket.on('close', () => {
+      sockets.delete(socket);
+      if (sockets.size === 0) server.emit('allClosed');
+    });
     BEHAVIOURS[name](socket);
   });
   const port = await listening(server);
+  const allClosed = async () => {
+    while (accepted === 0 || sockets.size > 0) await once(server, 'allClosed');
+  };
   return {
     port,
     url: `http://127.0.0.1:${port}`,
     connections: () => accepted,
     bytesRead: () => bytesRead,
+    allClosed,
     close: async () => {
       const closed = once(server, 'close');
       server.close();
@@ -174,6 +183,7 @@ async function startFullBacklog(): Promise<HostileReceiver> {
     url: `http://127.0.0.1:${port}`,
     connections: () => 0,
     bytesRead: () => 0,
+    allClosed: () => Promise.reject(new Error('a full backlog accepts no connection')),
     close: async () => {
       for (const filler of fillers) filler.destroy();
       await thread.terminate();
