@@ -1,0 +1,218 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { uuid7 } from '@posthorn/core';
+import { migrations } from '@posthorn/migrations';
+import { createTestDatabase, type TestDatabase } from '@posthorn/testing';
+import { Database } from './database.js';
+import { EventIntake, type EmitAnswer, type EmittedEvent, type EmitRequest } from './event-intake.js';
+import { migrateDatabase } from './migrate-database.js';
+import { Unavailable } from './unavailable.js';
+
+let database: TestDatabase;
+const opened: Database[] = [];
+let db: Database;
+let intake: EventIntake;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await migrateDatabase({ url: database.url, migrations, partitionsAheadDays: 2 });
+  db = open();
+  intake = intakeOn(db);
+}, 60_000);
+
+afterAll(async () => {
+  await Promise.all(opened.map((each) => each.close()));
+  await database.drop();
+});
+
+function open(): Database {
+  const each = new Database({
+    url: database.url,
+    applicationName: 'spec',
+    poolSize: 4,
+    timeoutMs: 10_000,
+    onError: () => undefined,
+  });
+  opened.push(each);
+  return each;
+}
+
+function intakeOn(
+  on: Database,
+  over: Partial<ConstructorParameters<typeof EventIntake>[1]> = {},
+): EventIntake {
+  return new EventIntake(on, {
+    maxWaitingEvents: 10_000,
+    maxWaitingBytes: 10_000_000,
+    deadlineMs: 10_000,
+    offerAfterMs: () => 0,
+    ...over,
+  });
+}
+
+const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
+const fresh = (): string => randomBytes(8).toString('hex');
+
+function event(externalId: string | null, content = 'a', ttlMs = 60_000): EmittedEvent {
+  const createdAtMs = Math.floor(db.nowMs());
+  return {
+    id: uuid7(createdAtMs, randomBytes(10)),
+    tenant: 'default',
+    type: 'a.b',
+    patterns: ['*'],
+    externalId,
+    occurredAt: new Date(createdAtMs),
+    body: Buffer.from(content),
+    createdAtMs,
+    externalKey:
+      externalId === null ? null : { digest: sha256(externalId), fingerprint: sha256(content), ttlMs },
+  };
+}
+
+function request(events: EmittedEvent[], key?: string, body = 'body'): EmitRequest {
+  return {
+    events,
+    requestKey: key === undefined ? null : { digest: sha256(key), fingerprint: sha256(body), ttlMs: 60_000 },
+  };
+}
+
+function accepted(answer: EmitAnswer) {
+  if ('conflict' in answer) throw new Error(`refused: ${JSON.stringify(answer)}`);
+  return answer.accepted;
+}
+
+async function storedEvents(ids: string[]): Promise<number> {
+  const [row] = await db.query<{ n: number }>({
+    text: 'select count(*)::int as n from posthorn.events where id = any($1::uuid[])',
+    values: [ids],
+  });
+  return row?.n ?? -1;
+}
+
+describe('an externalId', () => {
+  it('answers a repeat with the first result', async () => {
+    const key = fresh();
+    const [first] = accepted(await intake.emit(request([event(key)])));
+    const repeat = event(key);
+    const [second] = accepted(await intake.emit(request([repeat])));
+    expect(first?.duplicate).toBe(false);
+    expect(second).toEqual({ ...first, duplicate: true });
+    expect(await storedEvents([repeat.id])).toBe(0);
+  });
+
+  it('is refused with other content, and refuses its whole batch', async () => {
+    const key = fresh();
+    await intake.emit(request([event(key)]));
+    const neighbour = event(fresh());
+    const answer = await intake.emit(request([neighbour, event(key, 'other')]));
+    expect(answer).toEqual({ conflict: { index: 1 } });
+    expect(await storedEvents([neighbour.id])).toBe(0);
+    // and the neighbour's key was given back
+    const again = event(neighbour.externalId, 'something else');
+    expect(accepted(await intake.emit(request([again])))[0]).toMatchObject({
+      id: again.id,
+      duplicate: false,
+    });
+  });
+
+  it('may be repeated within a batch', async () => {
+    const key = fresh();
+    const results = accepted(await intake.emit(request([event(key), event(null), event(key)])));
+    expect(results.map((result) => result.duplicate)).toEqual([false, false, true]);
+    expect(results[2]?.id).toBe(results[0]?.id);
+    expect(await intake.emit(request([event(key + 'x'), event(key + 'x', 'b')]))).toEqual({
+      conflict: { index: 1 },
+    });
+  });
+
+  it('is free again after its time', async () => {
+    const key = fresh();
+    await intake.emit(request([event(key, 'a', 0)]));
+    const later = event(key, 'b');
+    expect(accepted(await intake.emit(request([later])))[0]).toMatchObject({
+      id: later.id,
+      duplicate: false,
+    });
+  });
+
+  it('is stored once by a hundred requests at the same time', async () => {
+    const key = fresh();
+    const others = [intake, intakeOn(open())];
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, (_, n) => others[n % 2]!.emit(request([event(key)]))),
+    );
+    const results = answers.flatMap(accepted);
+    expect(new Set(results.map((result) => result.id)).size).toBe(1);
+    expect(results.filter((result) => !result.duplicate)).toHaveLength(1);
+  });
+});
+
+describe('an Idempotency-Key', () => {
+  it('answers a repeat with the first results and refuses another body', async () => {
+    const key = fresh();
+    const first = accepted(await intake.emit(request([event(null), event(null)], key)));
+    const repeat = accepted(await intake.emit(request([event(null), event(null)], key)));
+    expect(repeat).toEqual(first.map((result) => ({ ...result, duplicate: true })));
+    expect(await intake.emit(request([event(null)], key, 'another'))).toEqual({ conflict: { index: null } });
+  });
+
+  it('holds among requests that share a transaction', async () => {
+    const key = fresh();
+    const answers = await Promise.all([1, 2, 3].map(() => intake.emit(request([event(null)], key))));
+    const results = answers.flatMap(accepted);
+    expect(new Set(results.map((result) => result.id)).size).toBe(1);
+    expect(results.map((result) => result.duplicate).sort()).toEqual([false, true, true]);
+  });
+
+  it('is free again when its request was refused', async () => {
+    const [key, taken] = [fresh(), fresh()];
+    await intake.emit(request([event(taken)]));
+    expect(await intake.emit(request([event(taken, 'other')], key))).toEqual({ conflict: { index: 0 } });
+    expect(accepted(await intake.emit(request([event(null)], key, 'mended')))[0]?.duplicate).toBe(false);
+  });
+});
+
+describe('two processes', () => {
+  it('take the same 500 keys in different order without deadlock, and store each event once', async () => {
+    const keys = Array.from({ length: 500 }, fresh);
+    const [a, b] = [intakeOn(open()), intakeOn(open())];
+    const [forwards, backwards] = await Promise.all([
+      a.emit(request(keys.map((key) => event(key)))),
+      b.emit(request([...keys].reverse().map((key) => event(key)))),
+    ]);
+    const ids = accepted(forwards).map((result) => result.id);
+    expect(
+      accepted(backwards)
+        .map((result) => result.id)
+        .reverse(),
+    ).toEqual(ids);
+    expect(await storedEvents(ids)).toBe(500);
+  });
+});
+
+describe('bounds', () => {
+  it('refuses at once what does not fit into memory', async () => {
+    const small = intakeOn(db, { maxWaitingBytes: 10 });
+    await expect(small.emit(request([event(null, 'eleven bytes')]))).rejects.toThrow(Unavailable);
+  });
+
+  it('does not let one bad request fail its neighbours', async () => {
+    const bad = { ...event(null), type: 'nul \0 in a text column' };
+    const [good, refused, alsoGood] = await Promise.allSettled([
+      intake.emit(request([event(null)])),
+      intake.emit(request([bad])),
+      intake.emit(request([event(null)])),
+    ]);
+    expect([good.status, refused.status, alsoGood.status]).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  });
+
+  it('answers Unavailable before the deadline is long past when the database hangs', async () => {
+    const hasty = intakeOn(open(), { deadlineMs: 300 });
+    const blocker = open();
+    const locked = blocker.transaction(async (query) => {
+      await query({ text: 'lock table posthorn.events in access exclusive mode' });
+      await expect(hasty.emit(request([event(null)]))).rejects.toThrow(Unavailable);
+    });
+    await locked;
+  });
+});
