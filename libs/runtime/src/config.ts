@@ -92,6 +92,7 @@ function read(name: string, row: Setting<unknown>, text: string, problems: strin
   return undefined;
 }
 
+/** What several settings must be together. */
 interface Rule {
   /** The settings it compares; the problem is reported under the first. */
   over: readonly [keyof Settings, ...(keyof Settings)[]];
@@ -100,7 +101,7 @@ interface Rule {
   problem: string;
 }
 
-const RULES: readonly Rule[] = [
+export const RULES: readonly Rule[] = [
   {
     over: ['QUEUE_BACKEND', 'REDIS_URL'],
     holds: (config) => config.QUEUE_BACKEND !== 'redis' || config.REDIS_URL !== undefined,

@@ -1,3 +1,4 @@
+import { addressPolicy } from '@posthorn/core';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseEncryptionKeys } from './encryption-keys.js';
@@ -50,6 +51,18 @@ const delaysMs = list(
     .transform(Number)
     .pipe(z.number().max(30 * DAY)),
 );
+
+const targetList = list('addresses, CIDR ranges or host names separated by commas', z.string().max(300));
+const privateTargets: Kind<readonly string[]> = {
+  ...targetList,
+  schema: targetList.schema.superRefine((entries, context) => {
+    try {
+      addressPolicy(entries);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message });
+    }
+  }),
+};
 
 const encryptionKeys: Kind<Secret> = {
   accepts:
@@ -180,7 +193,7 @@ export const settings = {
   ALLOW_HTTP_TARGETS: defaulting('Targets', flag, 'false', 'Allow `http://` targets besides `https://`.'),
   ALLOWED_PRIVATE_TARGETS: defaulting(
     'Targets',
-    list('addresses, CIDR ranges or host names separated by commas', z.string().max(300)),
+    privateTargets,
     { text: '', shown: 'none' },
     'Targets that may be private, loopback or otherwise special addresses, which are refused unless listed here.',
   ),
