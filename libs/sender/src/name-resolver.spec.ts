@@ -10,6 +10,7 @@ function resolver(replies: FakeReply[], ttlMs?: number) {
     resolve: fake.resolve,
     deadlines: new DeadlineWheel(),
     now: () => clock.ms,
+    lookupTimeoutMs: 50,
   });
   const addresses = async (host = 'name.test') => (await names.lookup(host)).map(({ address }) => address);
   return { fake, clock, names, addresses };
