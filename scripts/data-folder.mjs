@@ -41,17 +41,28 @@ export function readKey(folder, name) {
 export function openDataFolder(folder, what) {
   try {
     // Others may pass through it: as root, the database runs as another user. What is secret in it is 0600.
-    fs.mkdirSync(folder, { recursive: true, mode: 0o755 });
+    makeFolder(folder);
     fs.mkdirSync(path.join(folder, 'logs'), { recursive: true, mode: 0o700 });
     const holder = tryLock(path.join(folder, 'lock'), { what });
     if (holder) throw new Refusal(inUse(folder, holder));
   } catch (error) {
-    if (!['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST'].includes(error.code)) throw error;
+    if (!['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENOENT', 'EEXIST'].includes(error.code)) throw error;
     throw new Refusal(
       `cannot write into the data folder ${folder} (${error.code}): start as its owner, or choose another with --data DIR`,
     );
   }
   return new DataFolder(folder);
+}
+
+/** Not mkdir's own `recursive`: that never returns where nothing can be made, as below /proc. */
+function makeFolder(folder) {
+  if (fs.existsSync(folder)) return;
+  makeFolder(path.dirname(folder));
+  try {
+    fs.mkdirSync(folder, { mode: 0o755 });
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error; // somebody else was quicker
+  }
 }
 
 function inUse(folder, holder) {
@@ -60,6 +71,13 @@ function inUse(folder, holder) {
     `process ${holder.pid} (${holder.what}) already runs on ${folder}${at ? `, at ${at}` : ''}: ` +
     'stop it there, or choose another folder with --data DIR'
   );
+}
+
+const isDatabase = ([name]) => name === 'postgres';
+
+async function endOrphan([name, left], first) {
+  if (await end(left, { first, graceMs: ORPHAN_GRACE_MS })) return;
+  throw new Refusal(`${name} of an earlier run (pid ${left.pid}) cannot be stopped; stop it and start again`);
 }
 
 class DataFolder {
@@ -92,19 +110,17 @@ class DataFolder {
     this.#write('processes.json', JSON.stringify(this.#processes));
   }
 
-  /** Ends what a killed run left running here. Answers what it found, for the terminal. */
+  /**
+   * Ends what a killed run left running here, the database last and by its fast shutdown: its ordinary one would wait
+   * for its clients. Answers what was found, for the terminal.
+   */
   async endOrphans() {
-    const found = Object.entries(readLock(this.file('processes.json')) ?? {}).filter(([, process]) =>
-      lives(process),
+    const found = Object.entries(readLock(this.file('processes.json')) ?? {}).filter(([, left]) =>
+      lives(left),
     );
-    await Promise.all(
-      found.map(async ([name, process]) => {
-        if (await end(process, { graceMs: ORPHAN_GRACE_MS })) return;
-        throw new Refusal(
-          `${name} of an earlier run (pid ${process.pid}) cannot be stopped; stop it and start again`,
-        );
-      }),
-    );
+    const [databases, apps] = [found.filter(isDatabase), found.filter((entry) => !isDatabase(entry))];
+    await Promise.all(apps.map((entry) => endOrphan(entry, 'SIGTERM')));
+    await Promise.all(databases.map((entry) => endOrphan(entry, 'SIGINT')));
     fs.rmSync(this.file('processes.json'), { force: true });
     return found.map(([name, { pid }]) => `${name} (pid ${pid})`);
   }
