@@ -76,7 +76,11 @@ function closestBranch(
   branches: readonly (readonly z.core.$ZodIssue[])[],
 ): readonly z.core.$ZodIssue[] | undefined {
   const complaints = (branch: readonly z.core.$ZodIssue[]): number =>
-    branch.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length : 1), 0);
+    branch.reduce(
+      // What is there says more about what was meant than what is missing.
+      (sum, issue) => sum + (issue.code === 'unrecognized_keys' ? 3 * issue.keys.length : 1),
+      0,
+    );
   const typed = branches.filter(
     (branch) => !branch.some((i) => i.code === 'invalid_type' && i.path.length === 0),
   );

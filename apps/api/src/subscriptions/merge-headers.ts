@@ -39,7 +39,7 @@ export function mergeHeaders(
     kept.delete(key);
     if (value !== null) fresh.set(name, value);
   }
-  errors.push(...checkAll([...kept.values()], fresh));
+  if (errors.length === 0) errors.push(...checkAll([...kept.values()], fresh));
   if (errors.length > 0) throw validationFailed(errors);
 
   const merged: Record<string, string> = {};
