@@ -38,17 +38,22 @@ export function sentRecord(
     ...(sent && {
       errorDetail: sent.errorDetail,
       statusCode: sent.statusCode,
-      durationMs: sent.phases.totalMs,
-      dnsMs: sent.phases.dnsMs,
-      connectMs: sent.phases.connectMs,
-      tlsMs: sent.phases.tlsMs,
-      firstByteMs: sent.phases.firstByteMs,
+      durationMs: hundredths(sent.phases.totalMs),
+      dnsMs: hundredths(sent.phases.dnsMs),
+      connectMs: hundredths(sent.phases.connectMs),
+      tlsMs: hundredths(sent.phases.tlsMs),
+      firstByteMs: hundredths(sent.phases.firstByteMs),
       address: sent.address,
       responseHeaders: sent.response && JSON.stringify(sent.response.headers),
       responseBody: sent.response && sent.response.body,
       responseTruncated: sent.response?.truncated ?? false,
     }),
   };
+}
+
+/** Two decimals: no clock here is better than that, and the log stays readable. */
+function hundredths(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms * 100) / 100;
 }
 
 /** An attempt of which nobody recorded what came of it before its lease ran out. */

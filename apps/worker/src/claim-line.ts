@@ -25,7 +25,8 @@ export interface ClaimLineOptions {
  */
 export class ClaimLine {
   private line: Party[] = [];
-  private running: Promise<void> | undefined;
+  private serving = false;
+  private served: Promise<void> = Promise.resolve();
   private closed = false;
 
   constructor(private readonly options: ClaimLineOptions) {}
@@ -35,9 +36,7 @@ export class ClaimLine {
     if (this.closed || ids.length === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.line.push({ ids: [...ids], served: resolve });
-      this.running ??= this.serve().finally(() => {
-        this.running = undefined;
-      });
+      if (!this.serving) this.served = this.serve();
     });
   }
 
@@ -46,10 +45,11 @@ export class ClaimLine {
     this.closed = true;
     for (const party of this.line.splice(0)) party.served();
     this.options.slots.release(0, 0); // wakes the line if it waits for a slot
-    await this.running;
+    await this.served;
   }
 
   private async serve(): Promise<void> {
+    this.serving = true;
     // So that hints that arrive together are claimed together.
     await new Promise((resolve) => setImmediate(resolve));
     while (this.line.length > 0) {
@@ -62,6 +62,8 @@ export class ClaimLine {
       await this.claim([...new Set(ids)]);
       for (const party of parties) party.served();
     }
+    // In the same turn as the look at the line: whoever joins from now on begins to serve anew.
+    this.serving = false;
   }
 
   private takeUpTo(count: number): { ids: string[]; parties: Party[] } {

@@ -1,0 +1,87 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Lease } from '@posthorn/store';
+import { ClaimLine } from './claim-line.js';
+import { Slots } from './slots.js';
+
+const lease = (deliveryId: string, payloadBytes = 10) => ({ deliveryId, payloadBytes }) as Lease;
+const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
+
+function line(
+  maxInFlight: number,
+  maxBytes = 1000,
+  claim = (ids: string[]) => Promise.resolve(ids.map((id) => lease(id))),
+) {
+  const slots = new Slots(maxInFlight, maxBytes);
+  const claimed: string[][] = [];
+  const begun: Lease[] = [];
+  const errors: unknown[] = [];
+  const claims = new ClaimLine({
+    slots,
+    claim: (ids) => {
+      claimed.push(ids);
+      return claim(ids);
+    },
+    begin: (leases) => void begun.push(...leases),
+    onError: (error) => void errors.push(error),
+  });
+  return { slots, claims, claimed, begun, errors };
+}
+
+describe('ClaimLine', () => {
+  it('claims the ids of several hints in one statement', async () => {
+    const { claims, claimed } = line(10);
+    await Promise.all([claims.join(['a', 'b']), claims.join(['c'])]);
+    expect(claimed).toEqual([['a', 'b', 'c']]);
+  });
+
+  it('claims an id once that was hinted at twice', async () => {
+    const { claims, claimed, slots } = line(10);
+    await Promise.all([claims.join(['a']), claims.join(['a'])]);
+    expect(claimed).toEqual([['a']]);
+    expect(slots.inFlight()).toBe(1);
+  });
+
+  it('claims no more than there are slots, and holds the hint back until there are', async () => {
+    const { claims, claimed, slots, begun } = line(2);
+    let served = false;
+    const joined = claims.join(['a', 'b', 'c']).then(() => (served = true));
+    await turn();
+    expect([claimed, served]).toEqual([[['a', 'b']], false]);
+    slots.release(1, begun[0]!.payloadBytes);
+    await joined;
+    expect(claimed).toEqual([['a', 'b'], ['c']]);
+    expect(slots.inFlight()).toBe(2);
+  });
+
+  it('waits while too many payload bytes are in flight', async () => {
+    const { claims, claimed, slots } = line(10, 10);
+    await claims.join(['a']);
+    const joined = claims.join(['b']);
+    await turn();
+    expect(claimed).toEqual([['a']]);
+    slots.release(1, 10);
+    await joined;
+    expect(claimed).toEqual([['a'], ['b']]);
+  });
+
+  it('frees the slots of ids that were not granted or whose claim failed', async () => {
+    const partly = line(10, 1000, (ids) => Promise.resolve(ids.slice(1).map((id) => lease(id))));
+    await partly.claims.join(['a', 'b', 'c']);
+    expect(partly.slots.inFlight()).toBe(2);
+    const failing = line(10, 1000, () => Promise.reject(new Error('down')));
+    await failing.claims.join(['a']);
+    expect(failing.slots.inFlight()).toBe(0);
+    expect(failing.errors).toHaveLength(1);
+  });
+
+  it('lets everybody go when it closes, also those that wait for a slot', async () => {
+    const { claims, claimed } = line(1);
+    await claims.join(['a']);
+    const waiting = claims.join(['b']);
+    await turn();
+    await claims.close();
+    await waiting;
+    await claims.join(['c']);
+    expect(claimed).toEqual([['a']]);
+  });
+});

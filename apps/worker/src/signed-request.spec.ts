@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import { DEFAULT_RETRY_POLICY, formatSecret, uuid7 } from '@posthorn/core';
+import { Webhook } from 'standardwebhooks';
+import type { OpenedSubscription } from './opened-subscription.js';
+import { signedRequest } from './signed-request.js';
+
+const NOW_MS = Date.now();
+const EVENT = uuid7(NOW_MS, randomBytes(10));
+const BODY = Buffer.from('{"type":"a","timestamp":"t","data":{"amount": 100.00}}');
+
+function subscription(over: Partial<OpenedSubscription> = {}): OpenedSubscription {
+  return {
+    id: 'id',
+    version: 1,
+    url: 'https://example.com/hook',
+    customHeaders: {},
+    secrets: [{ key: randomBytes(32), expiresAtMs: null }],
+    timeoutMs: 5000,
+    policy: DEFAULT_RETRY_POLICY,
+    ...over,
+  };
+}
+
+describe('signedRequest', () => {
+  it('verifies with the official library, for every secret that is live', () => {
+    const [live, ending, ended] = [randomBytes(32), randomBytes(32), randomBytes(32)];
+    const { headers } = signedRequest(
+      subscription({
+        secrets: [
+          { key: live, expiresAtMs: null },
+          { key: ending, expiresAtMs: NOW_MS + 1 },
+          { key: ended, expiresAtMs: NOW_MS },
+        ],
+      }),
+      EVENT,
+      BODY,
+      'agent',
+      NOW_MS,
+    );
+    const verify = (key: Buffer) => new Webhook(formatSecret(key)).verify(BODY, headers);
+    verify(live);
+    verify(ending);
+    expect(() => verify(ended)).toThrow();
+    expect(headers['webhook-signature']?.split(' ')).toHaveLength(2);
+  });
+
+  it('signs with the seconds of the given time and an id without a full stop', () => {
+    const { headers } = signedRequest(subscription(), EVENT, BODY, 'agent', 1_700_000_000_999);
+    expect(headers['webhook-timestamp']).toBe('1700000000');
+    expect(headers['webhook-id']).toMatch(/^evt_[0-9a-z]{26}$/);
+  });
+
+  it('never lets a custom header replace one of ours, and shows no value of one', () => {
+    const { headers, shownHeaders } = signedRequest(
+      subscription({ customHeaders: { authorization: 'Bearer hush', 'webhook-id': 'forged' } }),
+      EVENT,
+      BODY,
+      'agent',
+      NOW_MS,
+    );
+    expect(headers['authorization']).toBe('Bearer hush');
+    expect(headers['webhook-id']).not.toBe('forged');
+    expect(shownHeaders).not.toContain('hush');
+    expect(shownHeaders).toContain('[redacted]');
+  });
+});

@@ -1,0 +1,97 @@
+import { describe, expect, it } from '@jest/globals';
+import { GroupCommit, type GroupCommitOptions } from './group-commit.js';
+import { Unavailable } from './unavailable.js';
+
+/** Commits groups one after another, each when the test says so. */
+function manual(over: Partial<GroupCommitOptions<number, string>> = {}) {
+  const groups: { items: number[]; finish: () => void; fail: (error: Error) => void }[] = [];
+  const group = new GroupCommit<number, string>({
+    commit: (items) =>
+      new Promise((resolve, reject) => {
+        groups.push({ items, finish: () => resolve(items.map(String)), fail: reject });
+      }),
+    size: (item) => ({ rows: 1, bytes: item }),
+    maxGroup: { rows: 3, bytes: 100 },
+    maxWaiting: { rows: 10, bytes: 1000 },
+    deadlineMs: 60_000,
+    ...over,
+  });
+  const nth = async (index: number) => {
+    for (let turn = 0; turn < 100 && !groups[index]; turn += 1) await new Promise((r) => setImmediate(r));
+    return groups[index]!;
+  };
+  return { group, groups, nth };
+}
+
+describe('GroupCommit', () => {
+  it('commits together what arrives together, and later what arrives while a group is in flight', async () => {
+    const { group, groups, nth } = manual();
+    const first = [group.submit(1), group.submit(2)];
+    expect((await nth(0)).items).toEqual([1, 2]);
+    const later = [group.submit(3), group.submit(4)];
+    await new Promise((r) => setImmediate(r));
+    expect(groups).toHaveLength(1);
+    groups[0]!.finish();
+    expect(await Promise.all(first)).toEqual(['1', '2']);
+    (await nth(1)).finish();
+    expect(await Promise.all(later)).toEqual(['3', '4']);
+  });
+
+  it('bounds a group in rows and in bytes, but lets a large item go alone', async () => {
+    const { group, nth } = manual();
+    const all = [1, 2, 3, 4, 90, 20, 500].map((item) => group.submit(item));
+    const seen: number[][] = [];
+    for (let index = 0; index < 4; index += 1) {
+      const next = await nth(index);
+      seen.push(next.items);
+      next.finish();
+    }
+    expect(seen).toEqual([[1, 2, 3], [4, 90], [20], [500]]);
+    await Promise.all(all);
+  });
+
+  it('refuses at once what exceeds the bound on waiting, and takes more when there is room again', async () => {
+    const { group, nth } = manual({ maxWaiting: { rows: 2, bytes: 1000 } });
+    const held = [group.submit(1), group.submit(2)];
+    await expect(group.submit(3)).rejects.toThrow(Unavailable);
+    (await nth(0)).finish();
+    await Promise.all(held);
+    const next = group.submit(3);
+    (await nth(1)).finish();
+    expect(await next).toBe('3');
+  });
+
+  it('commits each item alone when a group fails, so that only the bad one fails', async () => {
+    const group = new GroupCommit<number, number>({
+      commit: (items) => (items.includes(2) ? Promise.reject(new Error('two')) : Promise.resolve(items)),
+      size: () => ({ rows: 1, bytes: 1 }),
+      maxGroup: { rows: 10, bytes: 10 },
+      maxWaiting: { rows: 10, bytes: 10 },
+      deadlineMs: 60_000,
+    });
+    const results = await Promise.allSettled([1, 2, 3].map((item) => group.submit(item)));
+    expect(results.map((result) => result.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  });
+
+  it('does not try one by one against a store that is down', async () => {
+    const { group, groups, nth } = manual();
+    const all = Promise.allSettled([group.submit(1), group.submit(2)]);
+    (await nth(0)).fail(new Unavailable('down'));
+    expect((await all).map((result) => result.status)).toEqual(['rejected', 'rejected']);
+    expect(groups).toHaveLength(1);
+  });
+
+  it('refuses an item whose deadline passes, in flight or waiting, and frees its place', async () => {
+    const { group, nth } = manual({
+      deadlineMs: 20,
+      maxGroup: { rows: 1, bytes: 100 },
+      maxWaiting: { rows: 2, bytes: 100 },
+    });
+    const both = await Promise.allSettled([group.submit(1), group.submit(2)]);
+    expect(both.map((result) => result.status)).toEqual(['rejected', 'rejected']);
+    (await nth(0)).finish();
+    const next = group.submit(3);
+    (await nth(1)).finish();
+    expect(await next).toBe('3');
+  });
+});
