@@ -12,6 +12,7 @@ import { Database, EventIntake } from '@posthorn/store';
 import { DeliveriesController } from './deliveries/deliveries.controller.js';
 import type { EmitDeps } from './events/emit-events.js';
 import { EMIT, EventsController } from './events/events.controller.js';
+import { EventTypesController } from './event-types/event-types.controller.js';
 import { HintSender } from './hint-sender.js';
 import { Authenticator } from './http/authenticate.js';
 import { DocsController } from './http/docs.controller.js';
@@ -20,14 +21,25 @@ import { IdempotentRequests } from './http/idempotency.js';
 import { ProblemAnswer } from './http/problem-answer.js';
 import { RouteTable } from './http/route-table.js';
 import { CONFIG, LOGGER } from './http/tokens.js';
+import { KeysController } from './keys/keys.controller.js';
 import { SubscriptionsController } from './subscriptions/subscriptions.controller.js';
+import { TenantsController } from './tenants/tenants.controller.js';
 
 /** A request to emit is answered within 5 s, whatever the database does. */
 const ACCEPT_DEADLINE_MS = 4_500;
 
 /** The composition root: the only place where the parts of this process meet. */
 @Module({
-  controllers: [HealthController, DocsController, EventsController, DeliveriesController, SubscriptionsController],
+  controllers: [
+    HealthController,
+    DocsController,
+    EventsController,
+    DeliveriesController,
+    SubscriptionsController,
+    EventTypesController,
+    TenantsController,
+    KeysController,
+  ],
   providers: [
     { provide: CONFIG, useFactory: () => loadConfig() },
     { provide: LOGGER, useFactory: (config: Config) => createLogger(config, 'api'), inject: [CONFIG] },

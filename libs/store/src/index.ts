@@ -97,3 +97,14 @@ export {
 } from './control/request-claims.js';
 export type { Slice } from './control/slice.js';
 export { unknownEventTypes, unknownTenants } from './sql/find-unknown.js';
+export { EventType } from './control/event-type.js';
+export { deleteEventType, getEventType, listEventTypes, putEventType } from './control/event-types.js';
+export { isNamedPosition, type Positioned } from './control/named-list.js';
+export { Tenant } from './control/tenant.js';
+export {
+  deleteTenant,
+  getTenant,
+  listTenants,
+  putTenant,
+  type DeleteTenantResult,
+} from './control/tenants.js';

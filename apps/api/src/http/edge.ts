@@ -15,8 +15,8 @@ import './fastify-types.js';
 
 /** Node's default, spelled out because docs/errors.md quotes it. */
 const MAX_HEADER_BYTES = 16_384;
-/** Longer than any id or name in a path, so that such a path is answered 404 by what it names. */
-const MAX_PARAM_LENGTH = 1_024;
+/** No shorter than a URL can be: an absurd id in a path is answered 404 like any other that names nothing. */
+const MAX_PARAM_LENGTH = MAX_HEADER_BYTES;
 /** A client that dribbles its request may hold a connection this long. */
 const REQUEST_ARRIVAL_MS = 60_000;
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json[ \t]*(?:;|$)/i;

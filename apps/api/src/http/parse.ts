@@ -19,10 +19,19 @@ export function parse<Schema extends z.ZodType>(
   throw validationFailed(fieldErrors(result.error.issues, root));
 }
 
-/** The query string as its schema says; every value arrives as text. Parameters it does not name are refused. */
+/**
+ * The query string as its schema says; every value arrives as text. Parameters it does not
+ * name, and repeated ones, are refused.
+ */
 export function parseQuery<Schema extends z.ZodType>(schema: Schema, query: unknown): z.output<Schema> {
-  const plain = Object.fromEntries(Object.entries(query as Record<string, unknown>));
-  return parse(schema, plain, '#?');
+  const entries = Object.entries(query as Record<string, unknown>);
+  const repeated = entries.filter(([, value]) => Array.isArray(value));
+  if (repeated.length > 0) {
+    throw validationFailed(
+      repeated.map(([name]) => ({ pointer: pointerTo([name], '#?'), detail: 'is given more than once' })),
+    );
+  }
+  return parse(schema, Object.fromEntries(entries), '#?');
 }
 
 export function validationFailed(errors: readonly FieldError[]): ProblemError {

@@ -66,8 +66,10 @@ export async function resumeFlow(manager: EntityManager, subscriptionId: string)
 }
 
 /** Nothing flows any more: a claim that finds no flow takes nothing. */
-export async function closeFlow(manager: EntityManager, subscriptionId: string): Promise<void> {
-  await manager.query('delete from posthorn.flows where subscription_id = $1', [subscriptionId]);
+export async function closeFlows(manager: EntityManager, subscriptionIds: readonly string[]): Promise<void> {
+  await manager.query('delete from posthorn.flows where subscription_id = any($1::uuid[])', [
+    subscriptionIds,
+  ]);
 }
 
 /** The flows of the given subscriptions; one that was deleted meanwhile is missing. */

@@ -1,4 +1,4 @@
-import { IsNull, LessThan, MoreThan, type EntityManager, type FindOptionsWhere } from 'typeorm';
+import { In, IsNull, LessThan, MoreThan, type EntityManager, type FindOptionsWhere } from 'typeorm';
 import type { RetryPolicy } from '@posthorn/core';
 import type { Database } from '../database.js';
 import type { TenantScope } from '../tenant-scope.js';
@@ -6,7 +6,7 @@ import { asUnavailable } from '../unavailable.js';
 import type { Slice } from './slice.js';
 import {
   bumpFlowVersion,
-  closeFlow,
+  closeFlows,
   openFlow,
   pauseFlow,
   readFlows,
@@ -137,7 +137,7 @@ export async function patchSubscription(
     if (Object.keys(changed).length === 0) return current;
     await manager.update(Subscription, { id }, { ...changed, updatedAt: () => 'now()' });
     if (changed.eventTypes) {
-      await deletePatterns(manager, id);
+      await deletePatterns(manager, [id]);
       await insertPatterns(manager, { ...current, eventTypes: changed.eventTypes });
     }
     await bumpFlowVersion(
@@ -175,12 +175,33 @@ export async function resumeSubscription(
 export async function deleteSubscription(db: Database, scope: TenantScope, id: string): Promise<boolean> {
   return inTransaction(db, async (manager) => {
     if (!(await lockOne(manager, scope, id))) return false;
-    await manager.update(Subscription, { id }, { deletedAt: () => 'now()', headers: {} });
-    await manager.delete(SubscriptionSecret, { subscriptionId: id });
-    await deletePatterns(manager, id);
-    await closeFlow(manager, id);
+    await buryLocked(manager, [id]);
     return true;
   });
+}
+
+/** Deletes every subscription of a tenant whose row the transaction has locked, so that no new one appears. */
+export async function deleteSubscriptionsOfTenant(manager: EntityManager, tenant: string): Promise<void> {
+  const rows = await manager.find(Subscription, {
+    select: { id: true },
+    where: visible({ tenant }),
+    order: { id: 'ASC' },
+    lock: { mode: 'pessimistic_write' },
+  });
+  if (rows.length > 0) {
+    await buryLocked(
+      manager,
+      rows.map((row) => row.id),
+    );
+  }
+}
+
+/** What deleting means, for rows that the transaction has locked. */
+async function buryLocked(manager: EntityManager, ids: string[]): Promise<void> {
+  await manager.update(Subscription, { id: In(ids) }, { deletedAt: () => 'now()', headers: {} });
+  await manager.delete(SubscriptionSecret, { subscriptionId: In(ids) });
+  await deletePatterns(manager, ids);
+  await closeFlows(manager, ids);
 }
 
 /** Runs `work` in a transaction of the control plane; trouble with the database is `Unavailable`. */
@@ -286,8 +307,8 @@ async function insertPatterns(
   );
 }
 
-async function deletePatterns(manager: EntityManager, subscriptionId: string): Promise<void> {
-  await manager.query('delete from posthorn.subscription_patterns where subscription_id = $1', [
-    subscriptionId,
+async function deletePatterns(manager: EntityManager, subscriptionIds: readonly string[]): Promise<void> {
+  await manager.query('delete from posthorn.subscription_patterns where subscription_id = any($1::uuid[])', [
+    subscriptionIds,
   ]);
 }

@@ -1,0 +1,74 @@
+import { IsNull } from 'typeorm';
+import type { Database } from '../database.js';
+import { tenantFilter, type TenantScope } from '../tenant-scope.js';
+import { ApiKey } from './api-key.js';
+import { listNamed, type Positioned } from './named-list.js';
+import type { Slice } from './slice.js';
+import { Subscription } from './subscription.js';
+import { deleteSubscriptionsOfTenant, inTransaction, reachable } from './subscriptions.js';
+import { Tenant } from './tenant.js';
+
+/** Makes the tenant, or replaces what is said about it. */
+export async function putTenant(
+  db: Database,
+  input: { id: string; name: string | null; metadata: Record<string, string> },
+): Promise<{ tenant: Tenant; created: boolean }> {
+  const rows = await db.query<{ created: boolean; created_at: Date; updated_at: Date }>({
+    text: `
+      insert into posthorn.tenants as t (id, name, metadata) values ($1, $2, $3)
+      on conflict (id) do update
+         set name = excluded.name, metadata = excluded.metadata, updated_at = now()
+      returning xmax = 0 as created, created_at, updated_at`,
+    values: [input.id, input.name, JSON.stringify(input.metadata)],
+  });
+  const [row] = rows;
+  if (!row) throw new Error('an upsert answered no row');
+  return { tenant: { ...input, createdAt: row.created_at, updatedAt: row.updated_at }, created: row.created };
+}
+
+/** Index: tenants_pkey. */
+export async function getTenant(db: Database, scope: TenantScope, id: string): Promise<Tenant | undefined> {
+  if ('tenant' in scope && scope.tenant !== id) return undefined;
+  const tenants = (await db.control()).getRepository(Tenant);
+  return reachable(async () => (await tenants.findOneBy({ id })) ?? undefined);
+}
+
+/** Up to `limit + 1` tenants, newest first, or oldest first when reading backwards. See `listNamed`. */
+export function listTenants(db: Database, scope: TenantScope, slice: Slice): Promise<Positioned<Tenant>[]> {
+  return listNamed(db, Tenant, { column: 'id', only: tenantFilter(scope) }, slice);
+}
+
+export type DeleteTenantResult =
+  { result: 'deleted' | 'not_found' } | { result: 'not_empty'; subscriptions: number; apiKeys: number };
+
+/**
+ * Deletes a tenant. One that owns subscriptions or keys is refused, or, with `cascade`, loses them in the
+ * same transaction: its subscriptions become tombstones and its keys stop working.
+ *
+ * Its events and deliveries stay in the log until their retention ends; open deliveries are ended by
+ * `cancelOpenDeliveriesOfDeleted`. An event or subscription for it makes the tenant anew, unless the
+ * deployment is strict.
+ *
+ * Locks: the tenant's row, which whoever creates a subscription locks too.
+ */
+export async function deleteTenant(
+  db: Database,
+  scope: TenantScope,
+  id: string,
+  options: { cascade: boolean },
+): Promise<DeleteTenantResult> {
+  if ('tenant' in scope && scope.tenant !== id) return { result: 'not_found' };
+  return inTransaction(db, async (manager) => {
+    const locked = await manager.findOne(Tenant, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    if (!locked) return { result: 'not_found' };
+    if (options.cascade) {
+      await deleteSubscriptionsOfTenant(manager, id);
+    } else {
+      const subscriptions = await manager.countBy(Subscription, { tenant: id, deletedAt: IsNull() });
+      const apiKeys = await manager.countBy(ApiKey, { tenant: id });
+      if (subscriptions + apiKeys > 0) return { result: 'not_empty', subscriptions, apiKeys };
+    }
+    await manager.delete(Tenant, { id }); // its keys go with it: api_keys.tenant is "on delete cascade"
+    return { result: 'deleted' };
+  });
+}
