@@ -5,6 +5,7 @@ import type { Resolve } from './name-resolver.js';
 
 let dns: FakeNameServer;
 let resolve: Resolve;
+let cancel: () => void;
 beforeAll(async () => {
   dns = await startFakeNameServer(
     {
@@ -18,9 +19,12 @@ beforeAll(async () => {
     },
     30,
   );
-  resolve = resolveByDns({ servers: [dns.server] });
+  ({ resolve, cancel } = resolveByDns({ servers: [dns.server] }));
 });
-afterAll(() => dns.close());
+afterAll(() => {
+  cancel();
+  dns.close();
+});
 
 const addressesOf = async (host: string) => (await resolve(host)).map(({ address }) => address);
 

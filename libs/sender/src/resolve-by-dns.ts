@@ -21,12 +21,14 @@ const ABSENT: ReadonlySet<string | undefined> = new Set(['ENOTFOUND', 'ENODATA']
  *
  * Not `dns.lookup`: getaddrinfo holds one of four threads that files and crypto need too, so that four slow
  * names would stop the process. The price is that /etc/hosts and search domains are not read.
+ *
+ * `cancel` ends the questions still open, which would keep a process alive for some seconds.
  */
-export function resolveByDns(options: DnsOptions = {}): Resolve {
+export function resolveByDns(options: DnsOptions = {}): { resolve: Resolve; cancel: () => void } {
   const resolver = new Resolver({ timeout: QUERY_TIMEOUT_MS, tries: QUERY_TRIES });
   if (options.servers) resolver.setServers(options.servers);
 
-  return (host) =>
+  const resolve: Resolve = (host) =>
     new Promise((resolve, reject) => {
       const found: ResolvedAddress[] = [];
       let failure: NodeJS.ErrnoException | undefined;
@@ -48,4 +50,5 @@ export function resolveByDns(options: DnsOptions = {}): Resolve {
       resolver.resolve4(host, { ttl: true }, answered(4));
       resolver.resolve6(host, { ttl: true }, answered(6));
     });
+  return { resolve, cancel: () => resolver.cancel() };
 }

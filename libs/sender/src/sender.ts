@@ -38,6 +38,7 @@ const DEFAULT_MAX_BODY_BYTES = 16_384;
  */
 export class Sender {
   private readonly deadlines = new DeadlineWheel();
+  private readonly dns = resolveByDns();
   private readonly targets: Targets;
   private readonly connections: Connections;
   private readonly userAgent: string;
@@ -46,7 +47,7 @@ export class Sender {
   private isClosed = false;
 
   constructor(options: SenderOptions) {
-    const { policy, allowHttp, ownHosts = [], resolve = resolveByDns(), ca } = options;
+    const { policy, allowHttp, ownHosts = [], ca, resolve = this.dns.resolve } = options;
     this.targets = new Targets({ policy, allowHttp, ownHosts });
     const names = new NameResolver({ resolve, deadlines: this.deadlines });
     this.connections = new Connections(new Dialler({ policy, names, ...(ca === undefined ? {} : { ca }) }));
@@ -81,6 +82,7 @@ export class Sender {
   /** Ends everything at once: attempts without a status line reject, connections are destroyed. */
   async close(): Promise<void> {
     this.isClosed = true;
+    this.dns.cancel();
     await this.connections.close();
   }
 

@@ -127,6 +127,22 @@ describe('undici', () => {
     expect(await send('x'.repeat(4_000_000))).toMatchObject({ outcome: 'rejected', statusCode: 413 });
   });
 
+  it('closes a kept connection whose next answer is not read to its end', async () => {
+    const closed = new Promise<void>((resolve) => {
+      answer = (socket, requestNumber) => {
+        if (requestNumber === 0) {
+          socket.write(OK);
+        } else {
+          socket.once('close', () => resolve());
+          socket.write('HTTP/1.1 200 OK\r\n\r\n' + 'a'.repeat(20_000));
+        }
+      };
+    });
+    await send();
+    expect(await send()).toMatchObject({ connectionReused: true, response: { truncated: true } });
+    await closed;
+  });
+
   it('sends the body with its length and never in chunks, also an empty one', async () => {
     answer = (socket) => socket.write(OK);
     await send('');
