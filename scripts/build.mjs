@@ -50,10 +50,13 @@ export async function buildIfNeeded(say, signal) {
       const startedMs = performance.now();
       fs.rmSync(STAMP, { force: true });
       const nest = path.join(ROOT, 'node_modules/@nestjs/cli/bin/nest.js');
-      const { code, output } = await runQuietly(process.execPath, [nest, 'build', ...APPS], { signal });
-      const absent = APPS.map(builtMain).filter((file) => !fs.existsSync(file));
-      if (code !== 0 || absent.length > 0) {
-        throw new Refusal(`the build failed (${code}): ${absent.join(', ')}\n${output.trim().slice(-6000)}`);
+      const builds = await Promise.all(
+        APPS.map((app) => runQuietly(process.execPath, [nest, 'build', app], { signal })),
+      );
+      const failed = APPS.filter((app, i) => builds[i].code !== 0 || !fs.existsSync(builtMain(app)));
+      if (failed.length > 0) {
+        const output = builds.map((build) => build.output.trim().slice(-3000)).join('\n');
+        throw new Refusal(`the build of ${failed.join(', ')} failed:\n${output}`);
       }
       fs.writeFileSync(STAMP, hash);
       say(`Built in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
