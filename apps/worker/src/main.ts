@@ -16,4 +16,11 @@ const app = await NestFactory.createApplicationContext(WorkerModule.with(config,
   logger: false,
   abortOnError: false,
 });
-app.enableShutdownHooks(['SIGTERM', 'SIGINT']);
+let stopping = false;
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    if (stopping) process.exit(1); // asked twice: at once
+    stopping = true;
+    void app.close().finally(() => process.exit());
+  });
+}

@@ -61,11 +61,11 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
     });
   }
 
-  async onApplicationShutdown(signal?: string): Promise<void> {
+  async onApplicationShutdown(): Promise<void> {
     const { config, db, queue, engine, housekeeping, logger } = this.parts;
     this.stopping = true;
     this.health?.drain();
-    logger.info('worker.stopping', { signal });
+    logger.info('worker.stopping');
     await this.started;
     // The engine first refuses new claims: that lets go the hints and looks that wait for a slot.
     await Promise.all([

@@ -73,14 +73,16 @@ export async function listDeliveries(
   if (tenant !== null) both.push(`tenant = ${param(tenant)}`);
   if (filter.subscriptionId) both.push(`subscription_id = ${param(filter.subscriptionId)}`);
   if (filter.eventType) both.push(`event_type = ${param(filter.eventType)}`);
-  if (filter.statusClass !== undefined) both.push(`status_class = ${param(filter.statusClass)}`);
+  // Literals where a number decides the plan: statements are planned without looking at their parameters,
+  // and a partial index or an ordered scan that stops at the limit must be seen to fit.
+  if (filter.statusClass !== undefined) both.push(`status_class = ${Math.trunc(filter.statusClass)}`);
   if (filter.eventId) both.push(...sameEvent(filter.eventId, param));
   if (filter.sinceMs !== undefined) both.push(`id >= ${param(firstUuidAt(filter.sinceMs))}`);
   if (filter.untilMs !== undefined) both.push(`id < ${param(firstUuidAt(filter.untilMs))}`);
   if (page.after) both.push(`id < ${param(page.after)}`);
   if (page.before) both.push(`id > ${param(page.before)}`);
   const order = page.before ? 'asc' : 'desc';
-  const limit = param(page.limit + 1);
+  const limit = Math.trunc(page.limit) + 1;
 
   const { state } = filter;
   const selects: string[] = [];
@@ -93,7 +95,6 @@ export async function listDeliveries(
   }
   if (state !== 'pending' && state !== 'in_flight') {
     const finished = [...both];
-    // As a literal, so that the index of all states but `succeeded` can be used.
     if (state) finished.push(`state = '${state}'`);
     selects.push(select(LOG_COLUMNS, 'posthorn.deliveries', finished, order, limit));
   }
@@ -103,7 +104,7 @@ export async function listDeliveries(
   });
 }
 
-function select(columns: string, table: string, conditions: string[], order: string, limit: string): string {
+function select(columns: string, table: string, conditions: string[], order: string, limit: number): string {
   const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
   return `(select ${columns} from ${table} ${where} order by id ${order} limit ${limit})`;
 }

@@ -44,7 +44,7 @@ export async function listEvents(
   const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
   return db.query<EventRow>({
     text: `select id, tenant, type, external_id, occurred_at, matched_subscriptions
-             from posthorn.events ${where} order by id ${order} limit ${param(page.limit + 1)}`,
+             from posthorn.events ${where} order by id ${order} limit ${Math.trunc(page.limit) + 1}`,
     values,
   });
 }
