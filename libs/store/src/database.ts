@@ -110,6 +110,12 @@ export class Database {
     return this.clock.nowMs();
   }
 
+  /** As `nowMs`, but asks Postgres first when the estimate cannot be relied on: at the start, or after a sleep. */
+  async reliableNowMs(): Promise<number> {
+    if (!this.clock.isReliable()) await this.ping();
+    return this.clock.nowMs();
+  }
+
   /** Asks Postgres the time: proves that it answers, and sets the clock. */
   async ping(): Promise<void> {
     const sentAtMs = performance.now();

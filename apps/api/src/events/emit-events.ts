@@ -41,7 +41,10 @@ export async function emitEvents(
   const { emissions, isBatch } = readEmission(input.body, deps.limits);
   const tenants = emissions.map((emission) => tenantFor(input.principal, emission.tenant));
   await refuseUnknown(deps.db, deps.strict, emissions, tenants, isBatch);
-  const events = emissions.map((emission, index) => prepare(deps, emission, tenants[index] as string));
+  const createdAtMs = Math.floor(await deps.db.reliableNowMs());
+  const events = emissions.map((emission, index) =>
+    prepare(deps, emission, tenants[index] as string, createdAtMs),
+  );
   const requestKey: KeyToTake | null =
     input.idempotencyKey === undefined
       ? null
@@ -62,8 +65,7 @@ export async function emitEvents(
   };
 }
 
-function prepare(deps: EmitDeps, emission: Emission, tenant: string): EmittedEvent {
-  const createdAtMs = Math.floor(deps.db.nowMs());
+function prepare(deps: EmitDeps, emission: Emission, tenant: string, createdAtMs: number): EmittedEvent {
   const occurredAt = new Date(emission.timestamp ?? createdAtMs);
   return {
     id: uuid7(createdAtMs, randomBytes(10)),

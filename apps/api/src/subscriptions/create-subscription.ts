@@ -30,8 +30,7 @@ export async function createSubscription(
 ): Promise<{ stored: StoredSubscription; secret: string }> {
   const url = acceptedUrl(input.url, rules.url);
   const eventTypes = [...new Set(input.eventTypes)];
-  await db.ping(); // its clock makes the ids, and this may be the first thing the process does
-  const id = uuid7(db.nowMs(), randomBytes(10));
+  const id = uuid7(await db.reliableNowMs(), randomBytes(10));
   const headers = mergeHeaders({}, input.headers ?? null, headerSealer(box, tenant, id));
   await refuseUnknownEventTypes(db, rules, eventTypes);
   const { sealed, text } = sealedSecret(box, tenant, uuid7(db.nowMs(), randomBytes(10)), input.secret);

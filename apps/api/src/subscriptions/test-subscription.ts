@@ -68,8 +68,7 @@ async function openDelivery(
   type: string,
 ): Promise<string | undefined> {
   const data = (await readEventExample(db, type)) ?? DEFAULT_DATA;
-  await db.ping(); // its clock makes the id, and this may be the first thing the process does
-  const createdAtMs = Math.floor(db.nowMs());
+  const createdAtMs = Math.floor(await db.reliableNowMs());
   const occurredAt = new Date(createdAtMs);
   return openTestDelivery(
     db,
