@@ -43,7 +43,6 @@ export class Authenticator {
       size: () => ({ rows: 1, bytes: 0 }),
       maxGroup: { rows: 1_000, bytes: 1 },
       maxWaiting: { rows: MAX_WAITING_LOOKUPS, bytes: 1 },
-      deadlineMs: LOOKUP_DEADLINE_MS,
       lanes: 2,
     });
   }
@@ -57,7 +56,7 @@ export class Authenticator {
       throw new ProblemError('unauthenticated', 'Send the header "authorization: Bearer phk_…".', CHALLENGE);
     }
     const token = readApiKeyToken(BEARER.exec(authorization)?.[1] ?? '');
-    const row = token && (await this.lookups.submit(token.keyId));
+    const row = token && (await this.lookups.submit(token.keyId, LOOKUP_DEADLINE_MS));
     if (!token || !row || !sameHash(row.secretHash, token.secretHash)) {
       throw new ProblemError('unauthenticated', 'The API key is not valid.', CHALLENGE);
     }

@@ -59,6 +59,7 @@ export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
   instance.decorateRequest('principal', null);
   instance.decorateRequest('idempotent', null);
   instance.decorateRequest('startedAtMs', 0);
+  instance.decorateRequest('authenticationMs', 0);
   refuseOddExpectations(instance.server);
 
   instance.removeAllContentTypeParsers();
@@ -77,6 +78,7 @@ export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
     if (operation?.scope) {
       const principal = await authenticator.authenticate(request.headers.authorization);
       request.principal = principal;
+      request.authenticationMs = performance.now() - request.startedAtMs;
       if (!covers(principal.scopes, operation.scope)) {
         throw new ProblemError('forbidden', `The API key lacks the scope "${operation.scope}".`);
       }

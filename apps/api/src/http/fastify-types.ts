@@ -10,6 +10,8 @@ declare module 'fastify' {
     idempotent: IdempotentExecution | null;
     /** On `performance.now()`'s clock. */
     startedAtMs: number;
+    /** How long finding out who asks took, in ms: part of what the database may take for a request. */
+    authenticationMs: number;
   }
   interface FastifyContextConfig {
     operation?: Operation;

@@ -284,16 +284,12 @@ async function withFlows(
 
 /** Whether the tenant exists, made if need be; its row is locked against another creation and deletion. */
 async function lockTenant(manager: EntityManager, tenant: string, strict: boolean): Promise<boolean> {
-  if (!strict) {
-    await manager.query('insert into posthorn.tenants (id) values ($1) on conflict (id) do nothing', [
-      tenant,
-    ]);
-  }
-  const rows = await manager.query<unknown[]>(
-    'select 1 from posthorn.tenants where id = $1 for no key update',
-    [tenant],
-  );
-  return rows.length > 0;
+  // The update changes nothing: unlike "do nothing" it locks the row, and makes it anew if it was just deleted.
+  const statement = strict
+    ? 'select from posthorn.tenants where id = $1 for no key update'
+    : `insert into posthorn.tenants as t (id) values ($1)
+       on conflict (id) do update set name = t.name returning 1`;
+  return (await manager.query<unknown[]>(statement, [tenant])).length > 0;
 }
 
 async function insertPatterns(
