@@ -63,7 +63,6 @@ export {
   pauseSubscription,
   resumeSubscription,
   type CreateLimits,
-  type NewSubscription,
   type StoredSubscription,
   type SubscriptionChange,
 } from './control/subscriptions.js';

@@ -1,6 +1,11 @@
 import { encodeId, formatSecret, type RetryPolicy } from '@posthorn/core';
 import type { SecretBox } from '@posthorn/runtime';
-import { sealedSecretContext, type LiveSecrets, type StoredSubscription } from '@posthorn/store';
+import {
+  sealedSecretContext,
+  type LiveSecrets,
+  type StoredSecret,
+  type StoredSubscription,
+} from '@posthorn/store';
 import { REDACTED } from './subscriptions.schema.js';
 
 /** What a subscription has that names nothing of its own. */
@@ -39,15 +44,35 @@ export function presentSubscription(stored: StoredSubscription, defaults: Sendin
   };
 }
 
-/** The one way a signing secret leaves after its creation. */
+/** All signing secrets in full: for whoever may read secrets. */
 export function presentSecrets(live: LiveSecrets, box: SecretBox) {
   const secrets = live.secrets.map((stored) => ({
+    ...withoutSecret(stored),
+    secret: openSecret(live, stored, box),
+  }));
+  return { secret: newest(secrets).secret, secrets };
+}
+
+/** The newest signing secret in full, and when the older ones end: for whoever has just made it. */
+export function presentRotation(live: LiveSecrets, box: SecretBox) {
+  return { secret: openSecret(live, newest(live.secrets), box), secrets: live.secrets.map(withoutSecret) };
+}
+
+function withoutSecret(stored: StoredSecret) {
+  return {
     id: encodeId('scr', stored.id),
-    secret: formatSecret(box.open(stored.sealed, sealedSecretContext(live.tenant, stored.id))),
     createdAt: stored.createdAt.toISOString(),
     expiresAt: stored.expiresAt?.toISOString() ?? null,
-  }));
-  const [newest] = secrets;
-  if (!newest) throw new Error('a subscription without a signing secret');
-  return { secret: newest.secret, secrets };
+  };
+}
+
+/** The one way a stored signing secret leaves through the API. */
+function openSecret({ tenant }: LiveSecrets, stored: StoredSecret, box: SecretBox): string {
+  return formatSecret(box.open(stored.sealed, sealedSecretContext(tenant, stored.id)));
+}
+
+function newest<T>(secrets: readonly T[]): T {
+  const [first] = secrets;
+  if (first === undefined) throw new Error('a subscription without a signing secret');
+  return first;
 }

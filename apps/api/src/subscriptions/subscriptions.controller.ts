@@ -25,7 +25,12 @@ import { CONFIG, LOGGER } from '../http/tokens.js';
 import { cancelBacklogOfDeleted } from './cancel-backlog-of-deleted.js';
 import { createSubscription } from './create-subscription.js';
 import { parsePatch, patchSubscription } from './patch-subscription.js';
-import { presentSecrets, presentSubscription, type PresentedSubscription } from './present-subscription.js';
+import {
+  presentRotation,
+  presentSecrets,
+  presentSubscription,
+  type PresentedSubscription,
+} from './present-subscription.js';
 import { rotateSecret } from './rotate-secret.js';
 import { subscriptionRules, type SubscriptionDeps } from './subscription-rules.js';
 import {
@@ -148,7 +153,7 @@ export class SubscriptionsController {
     const rotation = optionalBodyOf(request, secretRotation);
     const live = found(await rotateSecret(this.deps, scope, id, rotation));
     this.note('secret.rotated', request, id);
-    return presentSecrets(live, this.deps.box);
+    return presentRotation(live, this.deps.box);
   }
 
   @Post(':id/test')

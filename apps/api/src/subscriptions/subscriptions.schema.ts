@@ -69,7 +69,7 @@ const jitter = z.number().min(0).max(0.9).default(0.2).meta({
 });
 
 /** A retry policy as core takes it: the same limits as the `RETRY_` settings of the deployment. */
-export const retryPolicy = z
+const retryPolicy = z
   .union([
     z
       .strictObject({
@@ -194,24 +194,27 @@ const subscription = z
 
 const createdSubscription = subscription.extend({ secret }).meta({
   id: 'CreatedSubscription',
-  description: 'The only answer besides `/secret` that shows the secret.',
+  description: 'The secret is shown again only by `/secret`.',
 });
+
+const secretLife = z.object({
+  id: z.string().meta({ example: 'scr_01kapf8q8nfwps0h6n1qz4a6mt' }),
+  createdAt: timestamp,
+  expiresAt: timestamp.nullable().meta({ description: 'When it stops signing.' }),
+});
+const newestSecret = secret.meta({ description: 'The newest one, in full.' });
+const NEWEST_FIRST = 'All that sign now, newest first, as their signatures are.';
 
 const secrets = z
   .object({
-    secret: secret.meta({ description: 'The newest one.' }),
-    secrets: z
-      .array(
-        z.object({
-          id: z.string().meta({ example: 'scr_01kapf8q8nfwps0h6n1qz4a6mt' }),
-          secret,
-          createdAt: timestamp,
-          expiresAt: timestamp.nullable().meta({ description: 'When it stops signing.' }),
-        }),
-      )
-      .meta({ description: 'All that sign now, newest first, as their signatures are.' }),
+    secret: newestSecret,
+    secrets: z.array(secretLife.extend({ secret })).meta({ description: NEWEST_FIRST }),
   })
   .meta({ id: 'SigningSecrets' });
+
+const rotatedSecret = z
+  .object({ secret: newestSecret, secrets: z.array(secretLife).meta({ description: NEWEST_FIRST }) })
+  .meta({ id: 'RotatedSecret' });
 
 export const subscriptionPath = z.object({ id: idParam('sub') });
 const params = subscriptionPath;
@@ -320,7 +323,13 @@ export const rotateSecretOperation = operation({
   params,
   body: secretRotation,
   bodyOptional: true,
-  answers: { 200: { description: 'All secrets that sign now, in full.', schema: secrets } },
+  answers: {
+    200: {
+      description:
+        'The new secret in full; of the older ones, which need `secrets:read`, only when they end.',
+      schema: rotatedSecret,
+    },
+  },
   problems: ['subscription_not_found', 'secret_limit_reached'],
 });
 

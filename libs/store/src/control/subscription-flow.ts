@@ -13,8 +13,8 @@ export interface SubscriptionFlow {
 
 /*
  * The statements below run inside a transaction of the control plane that has locked the subscription's
- * own row first, and lock the one row of its flow: never a second flow, so that they cannot deadlock with
- * a claim, which locks several in the order of their ids.
+ * own row first, and lock the one row of its flow, or several in the order of their ids as a claim does, so
+ * that the two cannot deadlock.
  */
 
 /** Makes the flow of a new subscription: active, nothing held. */
@@ -67,9 +67,16 @@ export async function resumeFlow(manager: EntityManager, subscriptionId: string)
 
 /** Nothing flows any more: a claim that finds no flow takes nothing. */
 export async function closeFlows(manager: EntityManager, subscriptionIds: readonly string[]): Promise<void> {
-  await manager.query('delete from posthorn.flows where subscription_id = any($1::uuid[])', [
-    subscriptionIds,
-  ]);
+  await manager.query(
+    `with flow as materialized (
+       select subscription_id from posthorn.flows
+        where subscription_id = any($1::uuid[])
+        order by subscription_id
+          for update
+     )
+     delete from posthorn.flows f using flow where f.subscription_id = flow.subscription_id`,
+    [subscriptionIds],
+  );
 }
 
 /** The flows of the given subscriptions; one that was deleted meanwhile is missing. */

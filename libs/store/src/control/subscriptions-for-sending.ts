@@ -18,7 +18,7 @@ export interface SubscriptionForSending {
   retry: RetryPolicy | null;
 }
 
-export interface SecretForSending {
+interface SecretForSending {
   id: string;
   /** Context: `sealedSecretContext`. */
   sealed: Buffer;
