@@ -25,9 +25,6 @@ import { KeysController } from './keys/keys.controller.js';
 import { SubscriptionsController } from './subscriptions/subscriptions.controller.js';
 import { TenantsController } from './tenants/tenants.controller.js';
 
-/** A request to emit is answered within 5 s, whatever the database does. */
-const ACCEPT_DEADLINE_MS = 4_500;
-
 /** The composition root: the only place where the parts of this process meet. */
 @Module({
   controllers: [
@@ -89,7 +86,6 @@ const ACCEPT_DEADLINE_MS = 4_500;
         intake: new EventIntake(db, {
           maxWaitingEvents: config.ACCEPT_MAX_WAITING_EVENTS,
           maxWaitingBytes: config.ACCEPT_MAX_WAITING_BYTES,
-          deadlineMs: ACCEPT_DEADLINE_MS,
           offerAfterMs: () => hints.offerAfterMs(),
         }),
         limits: { maxBatchEvents: config.MAX_BATCH_EVENTS, maxPayloadBytes: config.MAX_PAYLOAD_BYTES },

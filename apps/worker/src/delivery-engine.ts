@@ -78,7 +78,6 @@ export class DeliveryEngine {
       size: (record) => ({ rows: 1, bytes: 2048 + (record.responseBody?.length ?? 0) }),
       maxGroup: MAX_RESULTS,
       maxWaiting: { rows: Infinity, bytes: Infinity }, // bounded by the slots
-      deadlineMs: RECORD_DEADLINE_MS,
     });
   }
 
@@ -98,7 +97,7 @@ export class DeliveryEngine {
           0,
         );
         const record = lostRecord(lease, decision);
-        this.log(record, await this.results.submit(record));
+        this.log(record, await this.results.submit(record, RECORD_DEADLINE_MS));
       }),
     );
   }
@@ -205,14 +204,14 @@ export class DeliveryEngine {
   private async fail(lease: Lease, error: unknown): Promise<void> {
     this.complain('delivery.internal_error', error, lease);
     const record = internalErrorRecord(lease, this.db.nowMs(), this.options.defaultPolicy);
-    this.log(record, await this.results.submit(record), lease);
+    this.log(record, await this.results.submit(record, RECORD_DEADLINE_MS), lease);
   }
 
   /** Keeps a result through an outage of the store: what was sent is worth more than a free slot. */
   private async recordSurely(record: AttemptRecord, leaseEndsAtMs: number): Promise<boolean> {
     for (;;) {
       try {
-        return await this.results.submit(record);
+        return await this.results.submit(record, RECORD_DEADLINE_MS);
       } catch (error) {
         const giveUp = this.stopping || performance.now() > leaseEndsAtMs + KEEP_RESULT_MS;
         if (!(error instanceof Unavailable) || giveUp) throw error;

@@ -44,12 +44,12 @@ function intakeOn(
   return new EventIntake(on, {
     maxWaitingEvents: 10_000,
     maxWaitingBytes: 10_000_000,
-    deadlineMs: 10_000,
     offerAfterMs: () => 0,
     ...over,
   });
 }
 
+const WITHIN_MS = 10_000;
 const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
 const fresh = (): string => randomBytes(8).toString('hex');
 
@@ -92,9 +92,9 @@ async function storedEvents(ids: string[]): Promise<number> {
 describe('an externalId', () => {
   it('answers a repeat with the first result', async () => {
     const key = fresh();
-    const [first] = accepted(await intake.emit(request([event(key)])));
+    const [first] = accepted(await intake.emit(request([event(key)]), WITHIN_MS));
     const repeat = event(key);
-    const [second] = accepted(await intake.emit(request([repeat])));
+    const [second] = accepted(await intake.emit(request([repeat]), WITHIN_MS));
     expect(first?.duplicate).toBe(false);
     expect(second).toEqual({ ...first, duplicate: true });
     expect(await storedEvents([repeat.id])).toBe(0);
@@ -102,14 +102,14 @@ describe('an externalId', () => {
 
   it('is refused with other content, and refuses its whole batch', async () => {
     const key = fresh();
-    await intake.emit(request([event(key)]));
+    await intake.emit(request([event(key)]), WITHIN_MS);
     const neighbour = event(fresh());
-    const answer = await intake.emit(request([neighbour, event(key, 'other')]));
+    const answer = await intake.emit(request([neighbour, event(key, 'other')]), WITHIN_MS);
     expect(answer).toEqual({ conflict: { index: 1 } });
     expect(await storedEvents([neighbour.id])).toBe(0);
     // and the neighbour's key was given back
     const again = event(neighbour.externalId, 'something else');
-    expect(accepted(await intake.emit(request([again])))[0]).toMatchObject({
+    expect(accepted(await intake.emit(request([again]), WITHIN_MS))[0]).toMatchObject({
       id: again.id,
       duplicate: false,
     });
@@ -117,19 +117,19 @@ describe('an externalId', () => {
 
   it('may be repeated within a batch', async () => {
     const key = fresh();
-    const results = accepted(await intake.emit(request([event(key), event(null), event(key)])));
+    const results = accepted(await intake.emit(request([event(key), event(null), event(key)]), WITHIN_MS));
     expect(results.map((result) => result.duplicate)).toEqual([false, false, true]);
     expect(results[2]?.id).toBe(results[0]?.id);
-    expect(await intake.emit(request([event(key + 'x'), event(key + 'x', 'b')]))).toEqual({
+    expect(await intake.emit(request([event(key + 'x'), event(key + 'x', 'b')]), WITHIN_MS)).toEqual({
       conflict: { index: 1 },
     });
   });
 
   it('is free again after its time', async () => {
     const key = fresh();
-    await intake.emit(request([event(key, 'a', 0)]));
+    await intake.emit(request([event(key, 'a', 0)]), WITHIN_MS);
     const later = event(key, 'b');
-    expect(accepted(await intake.emit(request([later])))[0]).toMatchObject({
+    expect(accepted(await intake.emit(request([later]), WITHIN_MS))[0]).toMatchObject({
       id: later.id,
       duplicate: false,
     });
@@ -139,7 +139,7 @@ describe('an externalId', () => {
     const key = fresh();
     const others = [intake, intakeOn(open())];
     const answers = await Promise.all(
-      Array.from({ length: 100 }, (_, n) => others[n % 2]!.emit(request([event(key)]))),
+      Array.from({ length: 100 }, (_, n) => others[n % 2]!.emit(request([event(key)]), WITHIN_MS)),
     );
     const results = answers.flatMap(accepted);
     expect(new Set(results.map((result) => result.id)).size).toBe(1);
@@ -150,15 +150,19 @@ describe('an externalId', () => {
 describe('an Idempotency-Key', () => {
   it('answers a repeat with the first results and refuses another body', async () => {
     const key = fresh();
-    const first = accepted(await intake.emit(request([event(null), event(null)], key)));
-    const repeat = accepted(await intake.emit(request([event(null), event(null)], key)));
+    const first = accepted(await intake.emit(request([event(null), event(null)], key), WITHIN_MS));
+    const repeat = accepted(await intake.emit(request([event(null), event(null)], key), WITHIN_MS));
     expect(repeat).toEqual(first.map((result) => ({ ...result, duplicate: true })));
-    expect(await intake.emit(request([event(null)], key, 'another'))).toEqual({ conflict: { index: null } });
+    expect(await intake.emit(request([event(null)], key, 'another'), WITHIN_MS)).toEqual({
+      conflict: { index: null },
+    });
   });
 
   it('holds among requests that share a transaction', async () => {
     const key = fresh();
-    const answers = await Promise.all([1, 2, 3].map(() => intake.emit(request([event(null)], key))));
+    const answers = await Promise.all(
+      [1, 2, 3].map(() => intake.emit(request([event(null)], key), WITHIN_MS)),
+    );
     const results = answers.flatMap(accepted);
     expect(new Set(results.map((result) => result.id)).size).toBe(1);
     expect(results.map((result) => result.duplicate).sort()).toEqual([false, true, true]);
@@ -166,9 +170,13 @@ describe('an Idempotency-Key', () => {
 
   it('is free again when its request was refused', async () => {
     const [key, taken] = [fresh(), fresh()];
-    await intake.emit(request([event(taken)]));
-    expect(await intake.emit(request([event(taken, 'other')], key))).toEqual({ conflict: { index: 0 } });
-    expect(accepted(await intake.emit(request([event(null)], key, 'mended')))[0]?.duplicate).toBe(false);
+    await intake.emit(request([event(taken)]), WITHIN_MS);
+    expect(await intake.emit(request([event(taken, 'other')], key), WITHIN_MS)).toEqual({
+      conflict: { index: 0 },
+    });
+    expect(accepted(await intake.emit(request([event(null)], key, 'mended'), WITHIN_MS))[0]?.duplicate).toBe(
+      false,
+    );
   });
 });
 
@@ -177,8 +185,8 @@ describe('two processes', () => {
     const keys = Array.from({ length: 500 }, fresh);
     const [a, b] = [intakeOn(open()), intakeOn(open())];
     const [forwards, backwards] = await Promise.all([
-      a.emit(request(keys.map((key) => event(key)))),
-      b.emit(request([...keys].reverse().map((key) => event(key)))),
+      a.emit(request(keys.map((key) => event(key))), WITHIN_MS),
+      b.emit(request([...keys].reverse().map((key) => event(key))), WITHIN_MS),
     ]);
     const ids = accepted(forwards).map((result) => result.id);
     expect(
@@ -193,25 +201,25 @@ describe('two processes', () => {
 describe('bounds', () => {
   it('refuses at once what does not fit into memory', async () => {
     const small = intakeOn(db, { maxWaitingBytes: 10 });
-    await expect(small.emit(request([event(null, 'eleven bytes')]))).rejects.toThrow(Unavailable);
+    await expect(small.emit(request([event(null, 'eleven bytes')]), WITHIN_MS)).rejects.toThrow(Unavailable);
   });
 
   it('does not let one bad request fail its neighbours', async () => {
     const bad = { ...event(null), type: 'nul \0 in a text column' };
     const [good, refused, alsoGood] = await Promise.allSettled([
-      intake.emit(request([event(null)])),
-      intake.emit(request([bad])),
-      intake.emit(request([event(null)])),
+      intake.emit(request([event(null)]), WITHIN_MS),
+      intake.emit(request([bad]), WITHIN_MS),
+      intake.emit(request([event(null)]), WITHIN_MS),
     ]);
     expect([good.status, refused.status, alsoGood.status]).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   });
 
   it('answers Unavailable before the deadline is long past when the database hangs', async () => {
-    const hasty = intakeOn(open(), { deadlineMs: 300 });
+    const hasty = intakeOn(open());
     const blocker = open();
     const locked = blocker.transaction(async (query) => {
       await query({ text: 'lock table posthorn.events in access exclusive mode' });
-      await expect(hasty.emit(request([event(null)]))).rejects.toThrow(Unavailable);
+      await expect(hasty.emit(request([event(null)]), 300)).rejects.toThrow(Unavailable);
     });
     await locked;
   });

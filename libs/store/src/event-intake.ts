@@ -31,8 +31,6 @@ export type EmitAnswer =
 export interface EventIntakeOptions {
   maxWaitingEvents: number;
   maxWaitingBytes: number;
-  /** From `emit` to the answer. */
-  deadlineMs: number;
   /** How long until somebody looks at the new deliveries unasked: 0 when no hint will be sent. */
   offerAfterMs: () => number;
 }
@@ -62,13 +60,15 @@ export class EventIntake {
       }),
       maxGroup: MAX_GROUP,
       maxWaiting: { rows: options.maxWaitingEvents, bytes: options.maxWaitingBytes },
-      deadlineMs: options.deadlineMs,
     });
   }
 
-  /** @throws Unavailable when the store is down, slow or full: nothing was acknowledged */
-  emit(request: EmitRequest): Promise<EmitAnswer> {
-    return this.group.submit(request);
+  /**
+   * @param withinMs how long it may take
+   * @throws Unavailable when the store is down, full or slower than that: nothing was acknowledged
+   */
+  emit(request: EmitRequest, withinMs: number): Promise<EmitAnswer> {
+    return this.group.submit(request, withinMs);
   }
 
   drain(): Promise<void> {

@@ -13,7 +13,6 @@ function manual(over: Partial<GroupCommitOptions<number, string>> = {}) {
     size: (item) => ({ rows: 1, bytes: item }),
     maxGroup: { rows: 3, bytes: 100 },
     maxWaiting: { rows: 10, bytes: 1000 },
-    deadlineMs: 60_000,
     ...over,
   });
   const nth = async (index: number) => {
@@ -23,12 +22,14 @@ function manual(over: Partial<GroupCommitOptions<number, string>> = {}) {
   return { group, groups, nth };
 }
 
+const MINUTE_MS = 60_000;
+
 describe('GroupCommit', () => {
   it('commits together what arrives together, and later what arrives while a group is in flight', async () => {
     const { group, groups, nth } = manual();
-    const first = [group.submit(1), group.submit(2)];
+    const first = [group.submit(1, MINUTE_MS), group.submit(2, MINUTE_MS)];
     expect((await nth(0)).items).toEqual([1, 2]);
-    const later = [group.submit(3), group.submit(4)];
+    const later = [group.submit(3, MINUTE_MS), group.submit(4, MINUTE_MS)];
     await new Promise((r) => setImmediate(r));
     expect(groups).toHaveLength(1);
     groups[0]!.finish();
@@ -39,7 +40,7 @@ describe('GroupCommit', () => {
 
   it('bounds a group in rows and in bytes, but lets a large item go alone', async () => {
     const { group, nth } = manual();
-    const all = [1, 2, 3, 4, 90, 20, 500].map((item) => group.submit(item));
+    const all = [1, 2, 3, 4, 90, 20, 500].map((item) => group.submit(item, MINUTE_MS));
     const seen: number[][] = [];
     for (let index = 0; index < 4; index += 1) {
       const next = await nth(index);
@@ -52,11 +53,11 @@ describe('GroupCommit', () => {
 
   it('refuses at once what exceeds the bound on waiting, and takes more when there is room again', async () => {
     const { group, nth } = manual({ maxWaiting: { rows: 2, bytes: 1000 } });
-    const held = [group.submit(1), group.submit(2)];
-    await expect(group.submit(3)).rejects.toThrow(Unavailable);
+    const held = [group.submit(1, MINUTE_MS), group.submit(2, MINUTE_MS)];
+    await expect(group.submit(3, MINUTE_MS)).rejects.toThrow(Unavailable);
     (await nth(0)).finish();
     await Promise.all(held);
-    const next = group.submit(3);
+    const next = group.submit(3, MINUTE_MS);
     (await nth(1)).finish();
     expect(await next).toBe('3');
   });
@@ -67,15 +68,14 @@ describe('GroupCommit', () => {
       size: () => ({ rows: 1, bytes: 1 }),
       maxGroup: { rows: 10, bytes: 10 },
       maxWaiting: { rows: 10, bytes: 10 },
-      deadlineMs: 60_000,
     });
-    const results = await Promise.allSettled([1, 2, 3].map((item) => group.submit(item)));
+    const results = await Promise.allSettled([1, 2, 3].map((item) => group.submit(item, MINUTE_MS)));
     expect(results.map((result) => result.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   });
 
   it('does not try one by one against a store that is down', async () => {
     const { group, groups, nth } = manual();
-    const all = Promise.allSettled([group.submit(1), group.submit(2)]);
+    const all = Promise.allSettled([group.submit(1, MINUTE_MS), group.submit(2, MINUTE_MS)]);
     (await nth(0)).fail(new Unavailable('down'));
     expect((await all).map((result) => result.status)).toEqual(['rejected', 'rejected']);
     expect(groups).toHaveLength(1);
@@ -83,14 +83,13 @@ describe('GroupCommit', () => {
 
   it('refuses an item whose deadline passes, in flight or waiting, and frees its place', async () => {
     const { group, nth } = manual({
-      deadlineMs: 20,
       maxGroup: { rows: 1, bytes: 100 },
       maxWaiting: { rows: 2, bytes: 100 },
     });
-    const both = await Promise.allSettled([group.submit(1), group.submit(2)]);
+    const both = await Promise.allSettled([group.submit(1, 20), group.submit(2, 20)]);
     expect(both.map((result) => result.status)).toEqual(['rejected', 'rejected']);
     (await nth(0)).finish();
-    const next = group.submit(3);
+    const next = group.submit(3, MINUTE_MS);
     (await nth(1)).finish();
     expect(await next).toBe('3');
   });

@@ -17,8 +17,6 @@ export interface GroupCommitOptions<Item, Result> {
   maxGroup: Size;
   /** Bounds of what may wait; above them `submit` refuses at once with `Unavailable`. */
   maxWaiting: Size;
-  /** How long an item may take from `submit` to its result before it is refused with `Unavailable`. */
-  deadlineMs: number;
   /** Groups in flight at once (default 1). */
   lanes?: number;
 }
@@ -47,7 +45,11 @@ export class GroupCommit<Item, Result> {
 
   constructor(private readonly options: GroupCommitOptions<Item, Result>) {}
 
-  submit(item: Item): Promise<Result> {
+  /**
+   * @param withinMs how long it may take until its result, before it is refused
+   * @throws Unavailable when it takes longer, or too much is waiting already
+   */
+  submit(item: Item, withinMs: number): Promise<Result> {
     const size = this.options.size(item);
     const { maxWaiting } = this.options;
     if (
@@ -61,7 +63,7 @@ export class GroupCommit<Item, Result> {
         item,
         size,
         settled: false,
-        timer: setTimeout(() => this.expire(entry), this.options.deadlineMs),
+        timer: setTimeout(() => this.expire(entry), Math.max(0, withinMs)),
         resolve,
         reject,
       };

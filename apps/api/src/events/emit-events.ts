@@ -21,6 +21,8 @@ export interface EmitInput {
   principal: Principal;
   body: Buffer | undefined;
   idempotencyKey: string | undefined;
+  /** On `performance.now()`'s clock: later than this, the answer is that the store is unavailable. */
+  answerByMs: number;
 }
 
 export interface AcceptedEvent extends EmitResult {
@@ -53,7 +55,7 @@ export async function emitEvents(
           fingerprint: sha256(input.body ?? ''),
           ttlMs: deps.idempotencyKeyTtlMs,
         };
-  const answer = await deps.intake.emit({ events, requestKey });
+  const answer = await deps.intake.emit({ events, requestKey }, input.answerByMs - performance.now());
   if ('conflict' in answer) throw reused(answer.conflict.index, isBatch);
   deps.hints.send(answer.deliveryIds);
   return {

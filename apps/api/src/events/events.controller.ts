@@ -21,6 +21,9 @@ import { eventJson, presentEmitted, presentEvent } from './present-event.js';
 
 export const EMIT = Symbol('what emitting needs');
 
+/** What the database may take for a request to emit, all in all: it is answered within 5 s, whatever happens. */
+const ANSWER_WITHIN_MS = 4_500;
+
 /** How many of an event's deliveries are shown with it; the rest are in the delivery log. */
 const DELIVERIES_SHOWN = 50;
 
@@ -38,6 +41,7 @@ export class EventsController {
       principal: principalOf(request),
       body: request.body as Buffer | undefined,
       idempotencyKey: idempotencyKeyOf(request),
+      answerByMs: performance.now() + ANSWER_WITHIN_MS - request.authenticationMs,
     });
     reply.code(202);
     const shown = events.map(presentEmitted);
