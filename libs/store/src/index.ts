@@ -68,7 +68,6 @@ export {
 } from './control/subscriptions.js';
 export {
   loadSubscriptionsForSending,
-  type SecretForSending,
   type SubscriptionForSending,
 } from './control/subscriptions-for-sending.js';
 
