@@ -1,0 +1,261 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { build, freePort } from '@posthorn/testing';
+
+const ROOT = path.resolve(import.meta.dirname, '..');
+const WITHIN_MS = 40_000;
+const ENVIRONMENT = { PATH: process.env['PATH'], HOME: process.env['HOME'] };
+
+/** What of the API's answers is looked at here. */
+interface Answer {
+  id: string;
+  data: { state: string }[];
+}
+
+/** One run of `npm start`. */
+class Launch {
+  output = '';
+  readonly ended: Promise<number | NodeJS.Signals>;
+  readonly #child: ChildProcess;
+
+  constructor(...args: string[]) {
+    const child = spawn(process.execPath, [path.join(ROOT, 'scripts/start.mjs'), ...args], {
+      cwd: os.tmpdir(),
+      env: ENVIRONMENT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => (this.output += text));
+    }
+    this.ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal!)));
+    this.#child = child;
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  async untilRunning(): Promise<this> {
+    let end: number | NodeJS.Signals | undefined;
+    void this.ended.then((how) => (end = how));
+    await eventually('the launcher is up', () => {
+      if (end !== undefined) throw new Error(`the launcher ended with ${end}:\n${this.output}`);
+      return this.output.includes('Ctrl-C stops it.');
+    });
+    return this;
+  }
+
+  interrupt(): Promise<number | NodeJS.Signals> {
+    this.#child.kill('SIGINT');
+    return this.ended;
+  }
+}
+
+async function eventually<T>(what: string, ask: () => T | Promise<T>): Promise<NonNullable<T>> {
+  const until = performance.now() + WITHIN_MS;
+  for (;;) {
+    const answer = await ask();
+    if (answer) return answer;
+    if (performance.now() > until) throw new Error(`not within ${WITHIN_MS} ms: ${what}`);
+    await sleep(50);
+  }
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    try {
+      process.kill(pid, 0);
+      return os.platform() !== 'linux';
+    } catch {
+      return false;
+    }
+  }
+};
+
+describe('npm start', () => {
+  // The database's user, when root runs this, must be able to pass through.
+  const scratch = mkdtempSync(path.join(os.tmpdir(), 'posthorn-launcher-'));
+  chmodSync(scratch, 0o711);
+  const data = path.join(scratch, 'data');
+  const launches: Launch[] = [];
+  let port: number;
+
+  const start = (...args: string[]): Launch => {
+    const launch = new Launch(...args);
+    launches.push(launch);
+    return launch;
+  };
+  const startHere = (): Promise<Launch> => start('--data', data, '--port', String(port)).untilRunning();
+  const processes = (): Record<'api' | 'worker' | 'postgres', number> => {
+    const noted = JSON.parse(readFileSync(path.join(data, 'processes.json'), 'utf8')) as Record<
+      string,
+      { pid: number }
+    >;
+    return { api: noted['api']!.pid, worker: noted['worker']!.pid, postgres: noted['postgres']!.pid };
+  };
+  const call = async (method: string, route: string, body?: object): Promise<Answer> => {
+    const response = await fetch(`http://127.0.0.1:${port}${route}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${readFileSync(path.join(data, 'admin.key'), 'utf8').trim()}`,
+        ...(body && { 'content-type': 'application/json' }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    expect({ status: response.status, text: response.ok ? '' : await response.clone().text() }).toMatchObject(
+      { text: '' },
+    );
+    return (await response.json()) as Answer;
+  };
+
+  beforeAll(async () => {
+    build();
+    port = await freePort();
+  }, 120_000);
+
+  afterAll(async () => {
+    for (const launch of launches) {
+      if (isAlive(launch.pid)) await launch.interrupt();
+    }
+    rmSync(scratch, { recursive: true, force: true });
+  }, 60_000);
+
+  let first: Launch;
+  let eventId: string;
+
+  it('starts with nothing but a folder that does not exist yet', async () => {
+    first = await startHere();
+    expect(first.output).toContain(`http://127.0.0.1:${port}/docs`);
+    expect((await fetch(`http://127.0.0.1:${port}/docs`)).status).toBe(200);
+  }, 60_000);
+
+  it('prints a curl that emits an event as it stands', () => {
+    const command = /^curl [\s\S]*?}'$/m.exec(first.output)?.[0];
+    expect(command).toBeDefined();
+    const ran = spawnSync('sh', ['-c', command!], { encoding: 'utf8', cwd: os.tmpdir(), env: ENVIRONMENT });
+    expect(ran).toMatchObject({ status: 0 });
+    const answer = JSON.parse(ran.stdout) as { id: string };
+    expect(answer).toMatchObject({ type: 'payment.succeeded', tenant: 'default', duplicate: false });
+    eventId = answer.id;
+  });
+
+  it('keeps every secret for its owner alone, and none in what it prints or logs', () => {
+    const secrets = ['admin.key', 'encryption.key', 'instance.json'].map((name) => path.join(data, name));
+    for (const file of secrets) expect([file, statSync(file).mode & 0o777]).toEqual([file, 0o600]);
+    const logs = ['api.log', 'worker.log'].map((name) => readFileSync(path.join(data, 'logs', name), 'utf8'));
+    for (const file of secrets.slice(0, 2)) {
+      const secret = readFileSync(file, 'utf8').trim();
+      for (const text of [first.output, ...logs]) expect(text).not.toContain(secret);
+    }
+  });
+
+  it('says who runs on the folder when started twice, and leaves that one alone', async () => {
+    const second = start('--data', data, '--port', String(await freePort()));
+    expect(await second.ended).toBe(1);
+    expect(second.output).toContain(
+      `process ${first.pid} (npm start) already runs on ${data}, at http://127.0.0.1:${port}`,
+    );
+    expect(second.output.trim().split('\n')).toHaveLength(1);
+    expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
+  });
+
+  it('says in one line that a port is taken and how to choose another', async () => {
+    const other = start('--data', path.join(scratch, 'other'), '--port', String(port));
+    expect(await other.ended).toBe(1);
+    expect(other.output).toBe(
+      `posthorn: port ${port} on 127.0.0.1 is in use: choose another, for example npm start -- --port ${port + 10}\n`,
+    );
+  });
+
+  it('refuses an option it does not know with exit code 2', async () => {
+    const wrong = start('--prot', '80');
+    expect(await wrong.ended).toBe(2);
+    expect(wrong.output).toBe("posthorn: Unknown option '--prot' (npm start -- --help)\n");
+  });
+
+  it('lets the posthorn command find the running database', () => {
+    const script = path.join(ROOT, 'scripts/posthorn.mjs');
+    const listed = spawnSync(process.execPath, [script, '--data', data, 'keys', 'list', '--json'], {
+      encoding: 'utf8',
+      env: ENVIRONMENT,
+    });
+    expect({ status: listed.status, stderr: listed.stderr }).toEqual({ status: 0, stderr: '' });
+    expect(JSON.parse(listed.stdout)).toMatchObject([{ name: 'local', scopes: ['admin'] }]);
+  }, 30_000);
+
+  it('starts a worker that died again, and says so', async () => {
+    const { worker } = processes();
+    process.kill(worker, 'SIGKILL');
+    await eventually('another worker', () => processes().worker !== worker && isAlive(processes().worker));
+    expect(first.output).toContain('worker ended unexpectedly (SIGKILL); starting it again in 0.5 s');
+  }, 60_000);
+
+  it('stops everything on Ctrl-C', async () => {
+    const pids = Object.values(processes());
+    expect(await first.interrupt()).toBe(0);
+    for (const pid of pids) expect(isAlive(pid)).toBe(false);
+    await expect(fetch(`http://127.0.0.1:${port}/readyz`)).rejects.toThrow();
+  }, 30_000);
+
+  it('continues where it was at the next start, and loses nothing to a kill -9 of everything', async () => {
+    const key = readFileSync(path.join(data, 'admin.key'), 'utf8');
+    const second = await startHere();
+    expect(readFileSync(path.join(data, 'admin.key'), 'utf8')).toBe(key);
+    expect(await call('GET', `/v1/events/${eventId}`)).toMatchObject({
+      id: eventId,
+      type: 'payment.succeeded',
+    });
+
+    // Nobody listens there yet, so the delivery is still to be made when everything is killed.
+    const receiverPort = await freePort();
+    await call('POST', '/v1/subscriptions', {
+      url: `http://127.0.0.1:${receiverPort}/`,
+      eventTypes: ['*'],
+      retry: { delaysMs: Array.from({ length: 20 }, () => 2_000), jitter: 0 },
+    });
+    const { id } = await call('POST', '/v1/events', { type: 'invoice.paid', data: { n: 1 } });
+    for (const pid of [second.pid, ...Object.values(processes())]) process.kill(pid, 'SIGKILL');
+    await second.ended;
+
+    const received: unknown[] = [];
+    const receiver: Server = createServer((request, response) => {
+      received.push(request.headers['webhook-id']);
+      request.resume().on('end', () => response.end());
+    }).listen(receiverPort, '127.0.0.1');
+    await once(receiver, 'listening');
+    expect((receiver.address() as AddressInfo).port).toBe(receiverPort);
+    try {
+      await startHere();
+      await eventually('what was pending is delivered', () => received.includes(id));
+      await eventually('and known to be', async () => {
+        const { data: deliveries } = await call('GET', `/v1/deliveries?event=${id}`);
+        return deliveries[0]?.state === 'succeeded';
+      });
+    } finally {
+      receiver.close();
+      receiver.closeAllConnections();
+    }
+  }, 90_000);
+
+  it('stops what was left running when only the launcher was killed', async () => {
+    const killed = launches.at(-1)!;
+    const before = processes();
+    process.kill(killed.pid, 'SIGKILL');
+    await killed.ended;
+    for (const pid of Object.values(before)) expect(isAlive(pid)).toBe(true);
+
+    const next = await startHere();
+    expect(next.output).toContain('Stopped what a killed run had left behind: ');
+    for (const pid of Object.values(before)) expect(isAlive(pid)).toBe(false);
+    expect(await next.interrupt()).toBe(0);
+  }, 90_000);
+});
