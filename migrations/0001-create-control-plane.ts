@@ -74,6 +74,10 @@ export class CreateControlPlane implements MigrationInterface {
     await runner.query(
       `create index subscriptions_tenant_idx on posthorn.subscriptions (tenant, id) where deleted_at is null`,
     );
+    // Lists of all tenants do not wade through tombstones.
+    await runner.query(
+      `create index subscriptions_live_idx on posthorn.subscriptions (id) where deleted_at is null`,
+    );
     await runner.query(`
       create index subscriptions_to_cancel_idx on posthorn.subscriptions (deleted_at)
        where deleted_at is not null and backlog_cancelled_at is null`);
