@@ -53,7 +53,6 @@ export class Connection implements AttemptConnection {
       allowH2: false,
     });
     this.client.on('disconnect', () => {
-      this.address = null;
       if (!this.attempt) void this.close();
     });
   }
@@ -96,6 +95,7 @@ export class Connection implements AttemptConnection {
       return;
     }
     attempt.dialling = new Dialling();
+    this.address = null;
     this.dialler.dial(this.target, attempt.dialling, attempt.remainingMs).then(
       (socket) => {
         this.address = addressOf(socket);

@@ -151,13 +151,20 @@ describe('a hostile receiver', () => {
     expect(HOSTILE_NAMES.filter((name) => !tried.has(name))).toEqual([]);
   });
 
-  it('loses its connection with the attempt, so that nothing goes on in the background', async () => {
-    receiver = await startHostileReceiver('endlessBody');
-    const closed = receiver.allClosed();
-    const url = `${receiver.url}/`;
-    await sender.send({ url, headers: {}, body: Buffer.from('{}'), timeoutMs: DEADLINE_MS });
-    await closed;
-  });
+  it.each([
+    ['endlessBody', 'http'],
+    ['silent', 'http'],
+    ['tlsStall', 'https'],
+  ] as const)(
+    'that is %s loses its connection with the attempt: nothing goes on in the background',
+    async (name, scheme) => {
+      receiver = await startHostileReceiver(name);
+      const closed = receiver.allClosed();
+      const url = `${scheme}://127.0.0.1:${receiver.port}/`;
+      await sender.send({ url, headers: {}, body: Buffer.from('{}'), timeoutMs: DEADLINE_MS });
+      await closed;
+    },
+  );
 
   it('delays nobody else', async () => {
     receiver = await startHostileReceiver('silent');
