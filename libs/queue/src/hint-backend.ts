@@ -15,6 +15,9 @@ export type HintJobs = Queue<HintChunk, void, string, HintChunk, void, string, a
 export type HintWorker = Worker<HintChunk, void, string, any, any, any>;
 export type HandleJob = (job: Job<HintChunk, void>, token: string | undefined) => Promise<void>;
 
+/** BullMQ wants one. */
+export const JOB_NAME = 'chunk';
+
 /** A job is tried once and leaves nothing behind: what it was about is in PostgreSQL. */
 export const JOB_OPTIONS: JobsOptions = { attempts: 1, removeOnComplete: true, removeOnFail: true };
 
@@ -51,8 +54,11 @@ export interface RunningWorker {
 
 /** What differs between Redis and PostgreSQL. */
 export interface HintBackend {
-  /** Creates what the queue needs. Idempotent. Rejects when the backend is unreachable. */
-  prepare(): Promise<void>;
+  /**
+   * Creates what the queue needs. Idempotent. Rejects when the backend is unreachable; resolves to `false` when
+   * it needs nothing and was not even asked.
+   */
+  prepare(): Promise<boolean>;
   /** Resolves when the backend answers and `jobs` can be used. */
   probe(): Promise<void>;
   /** For producers, failing fast. `undefined` until a probe has succeeded. */

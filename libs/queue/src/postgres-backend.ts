@@ -15,6 +15,9 @@ import { within } from './within.js';
 
 const { Queue, Worker } = withBackend(createPostgresBackend);
 
+/** Each step of BullMQ's migrations. */
+const MIGRATED_WITHIN_MS = 60_000;
+
 /** Less than closing the queue may take. */
 const END_WITHIN_MS = 500;
 
@@ -48,13 +51,21 @@ export class PostgresBackend implements HintBackend {
     return this.#jobs;
   }
 
-  async prepare(): Promise<void> {
-    const client = await this.#producers.connect();
+  async prepare(): Promise<boolean> {
+    // Not from the pool: migrations may take longer than an offer, and wait for those of another process.
+    const client = new pg.Client({
+      ...withOwnSettings(this.#databaseUrl),
+      connectionTimeoutMillis: 5000,
+      query_timeout: MIGRATED_WITHIN_MS,
+    });
+    client.on('error', (error) => this.#events.error(error));
+    await client.connect();
     try {
       await runMigrations(client, SCHEMA);
     } finally {
-      client.release();
+      await client.end();
     }
+    return true;
   }
 
   async probe(): Promise<void> {

@@ -55,8 +55,8 @@ export class RedisBackend implements HintBackend {
     return this.#jobs;
   }
 
-  async prepare(): Promise<void> {
-    // Redis needs nothing.
+  prepare(): Promise<boolean> {
+    return Promise.resolve(false);
   }
 
   async probe(): Promise<void> {
