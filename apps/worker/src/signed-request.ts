@@ -1,4 +1,5 @@
 import { encodeId, sign } from '@posthorn/core';
+import { headersOnTheWire } from '@posthorn/sender';
 import type { OpenedSubscription } from './opened-subscription.js';
 
 export interface SignedRequest {
@@ -8,7 +9,7 @@ export interface SignedRequest {
   timeoutMs: number;
   /** By the database's clock. */
   signedAtMs: number;
-  /** The headers for the log, as JSON: the values of custom ones redacted. */
+  /** Every header line of the request for the log, as JSON: the values of custom ones redacted. */
   shownHeaders: string;
 }
 
@@ -40,15 +41,14 @@ export function signedRequest(
     'webhook-timestamp': String(timestampS),
     'webhook-signature': sign(keys, webhookId, timestampS, body),
   };
+  const request = { url: subscription.url, headers: { ...subscription.customHeaders, ...ours }, body };
+  const shown = headersOnTheWire(request, userAgent).map(([name, value]) =>
+    name in subscription.customHeaders ? [name, '[redacted]'] : [name, value],
+  );
   return {
-    url: subscription.url,
-    headers: { ...subscription.customHeaders, ...ours },
-    body,
+    ...request,
     timeoutMs: subscription.timeoutMs,
     signedAtMs: nowMs,
-    shownHeaders: JSON.stringify([
-      ...Object.keys(subscription.customHeaders).map((name) => [name, '[redacted]']),
-      ...Object.entries(ours),
-    ]),
+    shownHeaders: JSON.stringify(shown),
   };
 }

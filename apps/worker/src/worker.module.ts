@@ -3,7 +3,14 @@ import os from 'node:os';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { addressPolicy } from '@posthorn/core';
 import { HintQueue } from '@posthorn/queue';
-import { parseEncryptionKeys, retryPolicyOf, SecretBox, type Config, type Logger } from '@posthorn/runtime';
+import {
+  ownHosts,
+  parseEncryptionKeys,
+  retryPolicyOf,
+  SecretBox,
+  type Config,
+  type Logger,
+} from '@posthorn/runtime';
 import { Sender } from '@posthorn/sender';
 import { Database } from '@posthorn/store';
 import { DeliveryEngine } from './delivery-engine.js';
@@ -43,6 +50,7 @@ function assemble(config: Config, logger: Logger): WorkerProcess {
     policy: addressPolicy(config.ALLOWED_PRIVATE_TARGETS),
     allowHttp: config.ALLOW_HTTP_TARGETS,
     userAgent: config.USER_AGENT,
+    ownHosts: ownHosts(config),
   });
   const box = new SecretBox(parseEncryptionKeys(config.ENCRYPTION_KEY));
   const book = new SubscriptionBook(db, box, { timeoutMs: config.REQUEST_TIMEOUT_MS, policy });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { addressPolicy } from '@posthorn/core';
-import { acceptedUrl, ownHosts } from './subscription-rules.js';
+import { ownHosts } from '@posthorn/runtime';
+import { acceptedUrl } from './subscription-rules.js';
 
 describe('ownHosts', () => {
   it.each([

@@ -1,5 +1,5 @@
 import { addressPolicy, checkTargetUrl, type UrlRules } from '@posthorn/core';
-import { retryPolicyOf, type Config, type SecretBox } from '@posthorn/runtime';
+import { ownHosts, retryPolicyOf, type Config, type SecretBox } from '@posthorn/runtime';
 import type { CreateLimits, Database } from '@posthorn/store';
 import { ProblemError } from '../http/problem.js';
 import type { SendingDefaults } from './present-subscription.js';
@@ -30,22 +30,6 @@ export function subscriptionRules(config: Config): SubscriptionRules {
     strictEventTypes: config.STRICT_EVENT_TYPES,
     defaults: { timeoutMs: config.REQUEST_TIMEOUT_MS, retry: retryPolicyOf(config) },
   };
-}
-
-const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
-const ANY_ADDRESS = ['0.0.0.0', '::'];
-
-/** `host:port` of this deployment, as far as its settings tell: a webhook to itself would be a loop. */
-export function ownHosts(config: Pick<Config, 'HOST' | 'PORT' | 'PUBLIC_URL'>): string[] {
-  const { HOST: host, PORT: port, PUBLIC_URL: publicUrl } = config;
-  const bound = host.includes(':') ? `[${host}]` : host;
-  const names = ANY_ADDRESS.includes(host) || LOOPBACK.includes(bound) ? [bound, ...LOOPBACK] : [bound];
-  const own = port === 0 ? [] : names.map((name) => `${name}:${port}`);
-  if (publicUrl !== undefined) {
-    const url = new URL(publicUrl);
-    own.push(`${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`);
-  }
-  return own;
 }
 
 /** The URL as it is stored and dialled; throws `url_refused` when it can never be sent to. */
