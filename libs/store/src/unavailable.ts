@@ -1,3 +1,5 @@
+import { isNativeError } from 'node:util/types';
+
 /**
  * The store cannot answer now: Postgres is down, slow or out of connections, or a bound in memory is full.
  *
@@ -36,10 +38,11 @@ const DRIVER_MESSAGES =
 
 /** The error as `Unavailable` when it means that the store cannot answer now, else the error itself. */
 export function asUnavailable(error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof Unavailable) return error;
+  // Not `instanceof`: under Jest the errors of Node's own modules are of another realm.
+  if (!isNativeError(error) || error instanceof Unavailable) return error;
   const code = (error as { code?: unknown }).code;
   const driver = (error as { driverError?: unknown }).driverError;
-  if (driver instanceof Error && driver !== error) {
+  if (isNativeError(driver) && driver !== error) {
     const inner = asUnavailable(driver);
     return inner instanceof Unavailable ? inner : error;
   }

@@ -30,7 +30,8 @@ const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json[ \t]*(?:;|$)/i;
 export function createAdapter(answer: () => ProblemAnswer): FastifyAdapter {
   return new FastifyAdapter({
     requestTimeout: REQUEST_ARRIVAL_MS,
-    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    // Node's own answer to a request without a host would be an empty one.
+    http: { maxHeaderSize: MAX_HEADER_BYTES, requireHostHeader: false },
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     genReqId: (request: IncomingMessage) => requestIdOf(request.headers[REQUEST_ID_HEADER]),
     requestIdHeader: false,
@@ -72,6 +73,9 @@ export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
   instance.addHook('onRequest', async (request, reply) => {
     request.startedAtMs = performance.now();
     reply.headers({ [REQUEST_ID_HEADER]: request.id, 'x-content-type-options': 'nosniff' });
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
+      throw new ProblemError('malformed_request', 'The request has no host header.');
+    }
     if (request.is404) return;
     const { operation } = request.routeOptions.config;
     // Who asks is settled before the body is read: a stranger cannot make us hold one.

@@ -1,4 +1,10 @@
-import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import {
+  Catch,
+  HttpException,
+  NotFoundException,
+  type ArgumentsHost,
+  type ExceptionFilter,
+} from '@nestjs/common';
 import type { Logger } from '@posthorn/runtime';
 import { Unavailable } from '@posthorn/store';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -23,7 +29,7 @@ export class ProblemAnswer implements ExceptionFilter {
   /** Sends `error` as a problem document. What is our own fault is logged here, and only here, with its cause. */
   send(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     if (reply.sent) return;
-    const problem = request.is404 ? this.noSuchRoute(request) : this.problemOf(error);
+    const problem = error instanceof NotFoundException ? this.noSuchRoute(request) : this.problemOf(error);
     if (problem.code === 'internal_error') {
       this.log.error('request.failed', { requestId: request.id, method: request.method, ...describe(error) });
     } else if (problem.code === 'unavailable') {
@@ -65,8 +71,6 @@ export class ProblemAnswer implements ExceptionFilter {
       return new ProblemError('internal_error', 'Something went wrong on our side.');
     }
     switch (status) {
-      case 404:
-        return new ProblemError('not_found', 'No route has this path.');
       case 408:
         return new ProblemError('request_timeout', 'The request took too long to arrive.');
       case 413:
