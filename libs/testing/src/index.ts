@@ -1,6 +1,17 @@
 export { startFaultyProxy, type FaultyProxy } from './faulty-proxy.js';
 export { createTestDatabase, type TestDatabase } from './postgres.js';
 export {
+  eventually,
+  Posthorn,
+  startPosthorn,
+  verifyWebhook,
+  type Answer,
+  type AttemptShown,
+  type DeliveryShown,
+  type EmittedShown,
+  type SubscriptionShown,
+} from './posthorn.js';
+export {
   build,
   builtMain,
   freePort,
