@@ -18,14 +18,13 @@ const LOOK_AT_QUEUE_MS = 1000;
  */
 export class HintSender {
   private pending: string[] = [];
-  private readonly timer: NodeJS.Timeout;
   private queueHasRoom = true;
 
   constructor(
     private readonly queue: HintQueue,
     private readonly options: HintSenderOptions,
   ) {
-    this.timer = setInterval(() => void this.lookAtQueue(), LOOK_AT_QUEUE_MS).unref();
+    setInterval(() => void this.lookAtQueue(), LOOK_AT_QUEUE_MS).unref();
   }
 
   /** For the deliveries of the next commit: when somebody should look at them unasked, in ms from now. */
@@ -37,10 +36,6 @@ export class HintSender {
     if (deliveryIds.length === 0 || !this.willSend()) return;
     if (this.pending.length === 0) setImmediate(() => void this.flush());
     for (const id of deliveryIds) this.pending.push(id);
-  }
-
-  close(): void {
-    clearInterval(this.timer);
   }
 
   private willSend(): boolean {

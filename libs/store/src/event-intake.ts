@@ -71,10 +71,6 @@ export class EventIntake {
     return this.group.submit(request, withinMs);
   }
 
-  drain(): Promise<void> {
-    return this.group.drain();
-  }
-
   private async commit(requests: readonly EmitRequest[]): Promise<EmitAnswer[]> {
     const keyed = requests.some((r) => r.requestKey ?? r.events.some((event) => event.externalKey));
     if (!keyed) {

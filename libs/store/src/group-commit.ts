@@ -74,13 +74,6 @@ export class GroupCommit<Item, Result> {
     });
   }
 
-  /** Waits until nothing is waiting or in flight. */
-  async drain(): Promise<void> {
-    while (this.queue.length > 0 || this.inFlight > 0) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  }
-
   /** Starts a group at the end of this turn of the event loop, so that what arrived together goes together. */
   private schedule(): void {
     if (this.scheduled || this.inFlight >= (this.options.lanes ?? 1) || this.queue.length === 0) return;
