@@ -20,6 +20,7 @@ import { HealthController } from './http/health.controller.js';
 import { IdempotentRequests } from './http/idempotency.js';
 import { ProblemAnswer } from './http/problem-answer.js';
 import { RouteTable } from './http/route-table.js';
+import { Stopping } from './http/stopping.js';
 import { CONFIG, LOGGER } from './http/tokens.js';
 import { KeysController } from './keys/keys.controller.js';
 import { SubscriptionsController } from './subscriptions/subscriptions.controller.js';
@@ -96,6 +97,7 @@ import { TenantsController } from './tenants/tenants.controller.js';
       inject: [Database, HintSender, CONFIG],
     },
     RouteTable,
+    Stopping,
     {
       provide: Authenticator,
       useFactory: (db: Database, log: Logger) => new Authenticator(db, log),

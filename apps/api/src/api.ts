@@ -9,6 +9,7 @@ import { IdempotentRequests } from './http/idempotency.js';
 import { nestLog } from './http/nest-log.js';
 import { ProblemAnswer } from './http/problem-answer.js';
 import { RouteTable } from './http/route-table.js';
+import { Stopping } from './http/stopping.js';
 import { CONFIG, LOGGER } from './http/tokens.js';
 
 /** Past the grace, what is left is given this long before the process ends regardless. */
@@ -37,6 +38,7 @@ export async function createApi(): Promise<NestFastifyApplication> {
     routes: app.get(RouteTable),
     authenticator: app.get(Authenticator),
     idempotent: app.get(IdempotentRequests),
+    stopping: app.get(Stopping),
   });
   return app;
 }

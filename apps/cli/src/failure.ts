@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types';
 import { ConfigError } from '@posthorn/runtime';
 import { asUnavailable, Unavailable } from '@posthorn/store';
 
@@ -9,7 +10,7 @@ const NOT_MIGRATED = new Set(['3F000', '42P01']);
 
 /** One line for the terminal. Only of what nobody expected is the stack worth showing. */
 export function sentenceOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
+  if (!isNativeError(error)) return String(error);
   if (error instanceof Refusal || error instanceof ConfigError) return error.message;
   const { code } = error as { code?: unknown };
   if (typeof code === 'string' && NOT_MIGRATED.has(code)) {
@@ -25,7 +26,7 @@ export function sentenceOf(error: unknown): string {
 function reasonOf(error: Error): string {
   if (error.message !== '') return error.message;
   const { cause, code } = error as { cause?: unknown; code?: unknown };
-  if (cause instanceof Error) return reasonOf(cause);
+  if (isNativeError(cause)) return reasonOf(cause);
   if (error instanceof AggregateError)
     return error.errors.map((inner) => (inner as Error).message).join('; ');
   return typeof code === 'string' ? code : 'no reason given';

@@ -4,7 +4,7 @@ import { sentenceOf } from './failure.js';
 import { posthorn } from './posthorn.js';
 
 try {
-  await posthorn().parseAsync();
+  await posthorn((line) => process.stdout.write(`${line}\n`)).parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode; // it has said what is wrong

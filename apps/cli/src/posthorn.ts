@@ -6,7 +6,7 @@ import { migrate } from './migrate.js';
 import { withDatabase } from './with-database.js';
 
 /** The `posthorn` command. It needs `DATABASE_URL` and no other setting, and no other process to be running. */
-export function posthorn(): Command {
+export function posthorn(print: (line: string) => void): Command {
   const program = new Command('posthorn')
     .description('Looks after a Posthorn deployment. Needs DATABASE_URL.')
     .version(VERSION)
@@ -48,8 +48,4 @@ export function posthorn(): Command {
 
 function settings(): ConfigWithoutKey {
   return loadConfig(undefined, { requireEncryptionKey: false });
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

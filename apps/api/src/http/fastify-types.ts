@@ -8,8 +8,6 @@ declare module 'fastify' {
     principal: Principal | null;
     /** The claim on this request's Idempotency-Key. */
     idempotent: IdempotentExecution | null;
-    /** On `performance.now()`'s clock. */
-    startedAtMs: number;
     /** How long finding out who asks took, in ms: part of what the database may take for a request. */
     authenticationMs: number;
   }

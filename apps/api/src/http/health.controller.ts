@@ -5,6 +5,7 @@ import { Database, storeReadiness, type Check } from '@posthorn/store';
 import type { FastifyReply } from 'fastify';
 import { liveness, readiness } from './health.schema.js';
 import { Serves } from './operation.js';
+import { Stopping } from './stopping.js';
 
 /** Anyone may ask whether we are ready; the database is asked at most this often. */
 const REUSE_MS = 1_000;
@@ -19,17 +20,12 @@ interface Readiness {
 export class HealthController {
   private readonly expected = migrations.map((Migration) => new Migration().name);
   private latest: { atMs: number; result: Promise<Readiness> } | undefined;
-  private stopping = false;
 
   constructor(
     private readonly db: Database,
     private readonly queue: HintQueue,
+    private readonly stopping: Stopping,
   ) {}
-
-  /** From now on no new requests should be sent here. */
-  beforeApplicationShutdown(): void {
-    this.stopping = true;
-  }
 
   @Get('healthz')
   @Serves(liveness)
@@ -44,7 +40,7 @@ export class HealthController {
     if (!this.latest || nowMs - this.latest.atMs > REUSE_MS)
       this.latest = { atMs: nowMs, result: this.look() };
     const result = await this.latest.result;
-    const ready = result.status === 'ready' && !this.stopping;
+    const ready = result.status === 'ready' && !this.stopping.begun;
     reply.code(ready ? 200 : 503);
     return { ...result, status: ready ? 'ready' : 'not_ready' };
   }
