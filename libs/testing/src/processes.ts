@@ -69,10 +69,8 @@ export function builtMain(app: 'api' | 'worker' | 'cli'): string {
 
 /** Brings dist/ up to date with the sources; at once when it is. Called by everything here that runs something of it. */
 export function build(): void {
-  if (isBuilt) return;
-  const made = spawnSync(process.execPath, [path.join(ROOT, 'scripts/build.mjs')], { encoding: 'utf8' });
-  if (made.status !== 0) throw new Error(`the build failed:\n${made.stdout}${made.stderr}`);
-  isBuilt = true;
+  buildProblem ??= runBuild();
+  if (buildProblem !== '') throw new Error(buildProblem);
 }
 
 /** Runs `posthorn <args>` to its end. */
@@ -98,13 +96,19 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-let isBuilt = false;
+/** Once per spec file: undefined before the build, empty after a good one. */
+let buildProblem: string | undefined;
 const running = new Set<RunningProcess>();
 
 // A spec that throws, or a Jest worker that is ended, leaves nothing running.
 process.on('exit', () => {
   for (const { pid } of running) killQuietly(pid);
 });
+
+function runBuild(): string {
+  const made = spawnSync(process.execPath, [path.join(ROOT, 'scripts/build.mjs')], { encoding: 'utf8' });
+  return made.status === 0 ? '' : `the build failed:\n${made.stdout}${made.stderr}`;
+}
 
 async function start(
   name: 'api' | 'worker',
