@@ -24,12 +24,25 @@ export function describeHintQueue(backend: string, startBackend: () => Promise<B
     let fixture: BackendFixture;
     let queues: HintQueue[];
     let errors: string[];
+    let broken: 'killed' | 'frozen' | undefined;
+
+    const breakBackend = async (how: 'killed' | 'frozen') => {
+      broken = how;
+      if (how === 'killed') await fixture.kill();
+      else fixture.freeze();
+    };
+    const mendBackend = async () => {
+      if (broken === 'killed') await fixture.revive();
+      if (broken === 'frozen') fixture.thaw();
+      broken = undefined;
+    };
 
     const open = (chunk = CHUNK) => {
+      const mine = errors; // not those of the next test
       const queue = new HintQueue({
         ...fixture.options,
         chunk,
-        onError: (error) => errors.push(error.message),
+        onError: (error) => mine.push(error.message),
       });
       queues.push(queue);
       return queue;
@@ -58,6 +71,7 @@ export function describeHintQueue(backend: string, startBackend: () => Promise<B
       await fixture.empty();
     });
     afterEach(async () => {
+      await mendBackend(); // where a test failed before it did
       await Promise.all(queues.map((queue) => queue.close()));
     }, 20_000);
 
@@ -71,7 +85,7 @@ export function describeHintQueue(backend: string, startBackend: () => Promise<B
         await until(() => received.ids().includes('before'));
         expect(queue.isReady()).toBe(true);
 
-        await breakBackend(fixture, how);
+        await breakBackend(how);
         for (let round = 0; round < 3; round++) {
           const startedMs = performance.now();
           expect(await queue.offer(['meanwhile'])).toBe(false);
@@ -84,7 +98,7 @@ export function describeHintQueue(backend: string, startBackend: () => Promise<B
         await Promise.all(Array.from({ length: 1000 }, () => queue.offer(['meanwhile'])));
         expect(performance.now() - startedMs).toBeLessThan(200);
 
-        await mendBackend(fixture, how);
+        await mendBackend();
         await until(() => queue.isReady(), RECOVERED_WITHIN_MS);
         expect(await queue.offer(['after'])).toBe(true);
         await until(() => received.ids().includes('after'), RECOVERED_WITHIN_MS);
@@ -96,14 +110,14 @@ export function describeHintQueue(backend: string, startBackend: () => Promise<B
     );
 
     it('can be opened while the backend is gone, and works once it is there', async () => {
-      await fixture.kill();
+      await breakBackend('killed');
       const queue = open();
       const received = collect(queue);
       const startedMs = performance.now();
       expect(await queue.offer(['meanwhile'])).toBe(false);
       expect(performance.now() - startedMs).toBeLessThan(1000);
       await until(() => !queue.isReady());
-      await fixture.revive();
+      await mendBackend();
       await until(() => queue.isReady(), RECOVERED_WITHIN_MS);
       expect(await queue.offer(['after'])).toBe(true);
       await until(() => received.ids().includes('after'), RECOVERED_WITHIN_MS);
@@ -117,7 +131,7 @@ export function describeHintQueue(backend: string, startBackend: () => Promise<B
         const consumer = queue.consume(() => Promise.resolve(), 2);
         expect(await queue.offer(['before'])).toBe(true);
         await untilAsync(async () => (await queue.waiting()) === 0);
-        await breakBackend(fixture, how);
+        await breakBackend(how);
         try {
           const startedMs = performance.now();
           await Promise.all([consumer.stop(300), received.consumer.stop(300)]);
@@ -127,7 +141,7 @@ export function describeHintQueue(backend: string, startBackend: () => Promise<B
           expect(await queue.offer(['too late'])).toBe(false);
           expect(await queue.waiting()).toBeUndefined();
         } finally {
-          await mendBackend(fixture, how);
+          await mendBackend();
         }
       },
       60_000,
@@ -268,16 +282,6 @@ export function describeHintQueue(backend: string, startBackend: () => Promise<B
       expect(handled).toBe(1);
     });
   });
-}
-
-async function breakBackend(fixture: BackendFixture, how: 'killed' | 'frozen'): Promise<void> {
-  if (how === 'killed') await fixture.kill();
-  else fixture.freeze();
-}
-
-async function mendBackend(fixture: BackendFixture, how: 'killed' | 'frozen'): Promise<void> {
-  if (how === 'killed') await fixture.revive();
-  else fixture.thaw();
 }
 
 let counter = 0;

@@ -50,7 +50,9 @@ export class HintQueue {
     this.#chunk = options.chunk;
     this.#errors = new ErrorReport(options.onError);
     const events = {
-      error: (error: unknown) => this.#errors.tell(error),
+      error: (error: unknown) => {
+        if (!this.#isClosed()) this.#errors.tell(error);
+      },
       down: (error: Error) => this.#lost(error),
     };
     if (options.backend === 'redis') {

@@ -141,6 +141,7 @@ export class PostgresBackend implements HintBackend {
 
   /** `end()` waits for a server that may never answer again; its sockets would keep this process alive. */
   #breakOff(pool: pg.Pool): void {
+    pool.removeAllListeners('error').on('error', () => undefined); // our own doing: nobody needs to know
     for (const client of this.#clients.get(pool) ?? []) {
       (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
     }
