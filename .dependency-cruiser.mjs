@@ -10,7 +10,13 @@ const owner = (name, comment, technologies, libs) => ({
 
 export default {
   forbidden: [
-    { name: 'no-cycles', comment: 'A cycle cannot be understood one file at a time.', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-cycles',
+      comment: 'A cycle cannot be understood one file at a time.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
     {
       name: 'no-orphans',
       comment: 'A module nobody imports is dead code.',
@@ -18,28 +24,87 @@ export default {
       from: { orphan: true, path: '^(apps|libs)/', pathNot: '(\\.spec\\.ts$|/main\\.ts$)' },
       to: {},
     },
-    { name: 'apps-never-import-apps', severity: 'error', from: { path: '^apps/([^/]+)/' }, to: { path: '^apps/', pathNot: '^apps/$1/' } },
-    { name: 'libs-never-import-apps', severity: 'error', from: { path: '^(libs|migrations)/' }, to: { path: '^apps/' } },
+    {
+      name: 'apps-never-import-apps',
+      severity: 'error',
+      from: { path: '^apps/([^/]+)/' },
+      to: { path: '^apps/', pathNot: '^apps/$1/' },
+    },
+    {
+      name: 'libs-never-import-apps',
+      severity: 'error',
+      from: { path: '^(libs|migrations)/' },
+      to: { path: '^apps/' },
+    },
     {
       name: 'enter-a-lib-by-its-front-door',
       severity: 'error',
       from: { path: '^(apps|libs|migrations|test)/([^/]+)/' },
       to: { path: '^libs/([^/]+)/src/', pathNot: ['^libs/[^/]+/src/index\\.ts$', '^$1/$2/'] },
     },
-    { name: 'core-depends-on-nothing', severity: 'error', from: { path: lib('core'), pathNot: '\\.spec\\.ts$' }, to: { pathNot: [lib('core'), '^(node:)?(crypto|net|buffer)$', 'node_modules/(uuid|zod)/'] } },
-    { name: 'adapters-know-only-core', severity: 'error', from: { path: '^libs/(store|queue|sender)/', pathNot: '\\.spec\\.ts$' }, to: { path: '^(libs/(store|queue|sender|runtime|testing)|migrations)/', pathNot: ['^libs/core/', '^$1', '^libs/$1/'] } },
-    { name: 'runtime-knows-nobody', severity: 'error', from: { path: lib('runtime'), pathNot: '\\.spec\\.ts$' }, to: { path: '^libs/(?!runtime|core)' } },
-    { name: 'testing-stays-in-tests', severity: 'error', from: { path: '^(apps|libs)/', pathNot: ['\\.spec\\.ts$', '\\.contract\\.ts$', lib('testing'), '^apps/[^/]+/test/'] }, to: { path: lib('testing') } },
-    owner('postgres-lives-in-store', 'One owner of pg and TypeORM.', ['pg', 'typeorm'], ['libs/store', 'libs/queue', 'libs/testing', 'migrations', 'test', 'scripts']),
-    owner('redis-lives-in-queue', 'One owner of BullMQ and ioredis.', ['bullmq', 'ioredis'], ['libs/queue', 'libs/testing', 'test', 'scripts']),
-    owner('http-lives-in-sender', 'One owner of undici: nobody else may reach an untrusted URL.', ['undici'], ['libs/sender', 'libs/testing', 'test', 'scripts']),
-    owner('nest-lives-in-apps', 'Rules and adapters are testable without a framework.', ['@nestjs', 'fastify', '@fastify'], ['apps', 'test']),
+    {
+      name: 'core-depends-on-nothing',
+      severity: 'error',
+      from: { path: lib('core'), pathNot: '\\.spec\\.ts$' },
+      to: { pathNot: [lib('core'), '^(node:)?(crypto|net|buffer)$', 'node_modules/(uuid|zod)/'] },
+    },
+    {
+      name: 'adapters-know-only-core',
+      severity: 'error',
+      from: { path: '^libs/(store|queue|sender)/', pathNot: '\\.spec\\.ts$' },
+      to: {
+        path: '^(libs/(store|queue|sender|runtime|testing)|migrations)/',
+        pathNot: ['^libs/core/', '^$1', '^libs/$1/'],
+      },
+    },
+    {
+      name: 'runtime-knows-nobody',
+      severity: 'error',
+      from: { path: lib('runtime'), pathNot: '\\.spec\\.ts$' },
+      to: { path: '^libs/(?!runtime|core)' },
+    },
+    {
+      name: 'testing-stays-in-tests',
+      severity: 'error',
+      from: {
+        path: '^(apps|libs)/',
+        pathNot: ['\\.spec\\.ts$', '\\.contract\\.ts$', lib('testing'), '^apps/[^/]+/test/'],
+      },
+      to: { path: lib('testing') },
+    },
+    owner(
+      'postgres-lives-in-store',
+      'One owner of pg and TypeORM.',
+      ['pg', 'typeorm'],
+      ['libs/store', 'libs/queue', 'libs/testing', 'migrations', 'test', 'scripts'],
+    ),
+    owner(
+      'redis-lives-in-queue',
+      'One owner of BullMQ and ioredis.',
+      ['bullmq', 'ioredis'],
+      ['libs/queue', 'libs/testing', 'test', 'scripts'],
+    ),
+    owner(
+      'http-lives-in-sender',
+      'One owner of undici: nobody else may reach an untrusted URL.',
+      ['undici'],
+      ['libs/sender', 'libs/testing', 'test', 'scripts'],
+    ),
+    owner(
+      'nest-lives-in-apps',
+      'Rules and adapters are testable without a framework.',
+      ['@nestjs', 'fastify', '@fastify'],
+      ['apps', 'test'],
+    ),
   ],
   options: {
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
     doNotFollow: { path: 'node_modules' },
     exclude: { path: '^dist/' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
   },
 };

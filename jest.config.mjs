@@ -20,9 +20,24 @@ const withDatabase = {
 export default {
   workerIdleMemoryLimit: '1GB',
   projects: [
-    { ...common, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs,test}/**/*.spec.ts'], testPathIgnorePatterns: ['\\.(statement|contract|system)\\.spec\\.ts$'] },
-    { ...common, ...withDatabase, displayName: 'statement', testMatch: ['<rootDir>/{apps,libs}/**/*.statement.spec.ts'] },
-    { ...common, ...withDatabase, displayName: 'contract', testMatch: ['<rootDir>/{apps,libs}/**/*.contract.spec.ts'] },
+    {
+      ...common,
+      displayName: 'unit',
+      testMatch: ['<rootDir>/{apps,libs,test}/**/*.spec.ts'],
+      testPathIgnorePatterns: ['\\.(statement|contract|system)\\.spec\\.ts$'],
+    },
+    {
+      ...common,
+      ...withDatabase,
+      displayName: 'statement',
+      testMatch: ['<rootDir>/{apps,libs}/**/*.statement.spec.ts'],
+    },
+    {
+      ...common,
+      ...withDatabase,
+      displayName: 'contract',
+      testMatch: ['<rootDir>/{apps,libs}/**/*.contract.spec.ts'],
+    },
     { ...common, ...withDatabase, displayName: 'system', testMatch: ['<rootDir>/test/**/*.system.spec.ts'] },
   ],
 };
