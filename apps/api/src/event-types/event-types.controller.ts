@@ -25,6 +25,7 @@ import {
   listEventTypesOperation,
   putEventTypeOperation,
 } from './event-types.schema.js';
+import { memberText } from './member-text.js';
 
 interface PresentedEventType {
   name: string;
@@ -49,11 +50,12 @@ export class EventTypesController {
     refuseBoundKey(request);
     const { name } = paramsOf(request, eventTypePath);
     const { description = null, schema = null, example = null } = optionalBodyOf(request, eventTypeInput);
+    const text = (request.body as Buffer | undefined)?.toString() ?? '';
     const { created, ...times } = await putEventType(this.db, {
       name,
       description,
-      schema: textOf(schema),
-      example: textOf(example),
+      schema: schema === null ? null : (memberText(text, 'schema') ?? null),
+      example: example === null ? null : (memberText(text, 'example') ?? null),
     });
     if (created) reply.code(201).header('location', `/v1/event-types/${name}`);
     return present({ name, description, schema, example, ...times });
@@ -110,10 +112,6 @@ function notFound(name: string): ProblemError {
     'event_type_not_found',
     `There is no event type ${JSON.stringify(name.slice(0, 128))}.`,
   );
-}
-
-function textOf(value: unknown): string | null {
-  return value === null || value === undefined ? null : JSON.stringify(value);
 }
 
 function present(eventType: EventType): PresentedEventType {

@@ -462,6 +462,11 @@ describe('tenants and event types', () => {
       body: { name: 'a.b', description: null, schema, example: { a: 1 } },
     });
     expect((await call('GET', '/v1/event-types/a.b')).body).toEqual(type.body);
+    await call('PUT', '/v1/event-types/a.b', { body: '{"example":{"amount": 100.00}}' });
+    const [row] = await db.query({
+      text: `select example::text from posthorn.event_types where name = 'a.b'`,
+    });
+    expect(row).toEqual({ example: '{"amount": 100.00}' });
     const wrong = await call('PUT', '/v1/event-types/a.b', {
       body: { schema: { properties: { a: 'int' } } },
     });

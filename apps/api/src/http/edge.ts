@@ -73,7 +73,7 @@ export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
   );
 
   instance.addHook('onRequest', async (request, reply) => {
-    reply.headers({ [REQUEST_ID_HEADER]: request.id, 'x-content-type-options': 'nosniff' });
+    reply.header(REQUEST_ID_HEADER, request.id);
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
       throw new ProblemError('malformed_request', 'The request has no host header.');
     }

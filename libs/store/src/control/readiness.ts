@@ -2,7 +2,7 @@ import type { Database } from '../database.js';
 import { partitionsAheadDays } from '../partitions.js';
 
 /** New events need a partition; with fewer days ahead somebody has to look before they run out. */
-export const MIN_PARTITIONS_AHEAD_DAYS = 2;
+const MIN_PARTITIONS_AHEAD_DAYS = 2;
 
 /** One thing that has to be true before a process can do its work. */
 export interface Check {
