@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   build,
   createTestDatabase,
+  endWithTheTests,
   freePort,
   startRedis,
   type TestDatabase,
@@ -170,6 +171,7 @@ whereRedisIs('each service of docker-compose.yml, run as a process', () => {
       const env = await environmentHere(name);
       const [program, args] = commandHere(service.command!);
       const child = spawn(program, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
+      endWithTheTests(child);
       running.push(child);
       let output = '';
       for (const stream of [child.stdout, child.stderr])

@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { build, freePort } from '@posthorn/testing';
+import { build, endWithTheTests, freePort } from '@posthorn/testing';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 const WITHIN_MS = 40_000;
@@ -35,6 +35,7 @@ class Launch {
       stream.setEncoding('utf8').on('data', (text: string) => (this.output += text));
     }
     this.ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal!)));
+    endWithTheTests(child, 'SIGTERM');
     this.#child = child;
   }
 

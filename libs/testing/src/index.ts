@@ -1,3 +1,4 @@
+export { endWithTheTests } from './guardian.js';
 export { startFaultyProxy, type FaultyProxy } from './faulty-proxy.js';
 export { createTestDatabase, type TestDatabase } from './postgres.js';
 export {
@@ -11,16 +12,7 @@ export {
   type EmittedShown,
   type SubscriptionShown,
 } from './posthorn.js';
-export {
-  build,
-  builtMain,
-  freePort,
-  runCli,
-  startApi,
-  startWorker,
-  stopProcesses,
-  type RunningProcess,
-} from './processes.js';
+export { build, freePort, type RunningProcess } from './processes.js';
 export { startRedis, type TestRedis } from './redis.js';
 export { FakeResolver, type FakeAnswer, type FakeReply } from './fake-resolver.js';
 export { startFakeNameServer, type DnsReply, type FakeNameServer } from './fake-resolver-server.js';

@@ -2,6 +2,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { endWithTheTests } from './guardian.js';
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
 const READY_WITHIN_MS = 30_000;
@@ -57,13 +58,8 @@ export function startWorker(env: Record<string, string>): Promise<RunningProcess
   return start('worker', (port) => ({ WORKER_HOST: '127.0.0.1', ...env, WORKER_PORT: String(port) }), asked);
 }
 
-/** Ends everything these functions started and that still runs. For `afterEach`, where a failed test left things over. */
-export async function stopProcesses(): Promise<void> {
-  await Promise.all([...running].map((process) => process.kill()));
-}
-
 /** The file `node` runs for an app, in dist/. */
-export function builtMain(app: 'api' | 'worker' | 'cli'): string {
+function builtMain(app: 'api' | 'worker' | 'cli'): string {
   return path.join(ROOT, `dist/apps/${app}/apps/${app}/src/main.js`);
 }
 
@@ -98,12 +94,6 @@ export async function freePort(): Promise<number> {
 
 /** Once per spec file: undefined before the build, empty after a good one. */
 let buildProblem: string | undefined;
-const running = new Set<RunningProcess>();
-
-// A spec that throws, or a Jest worker that is ended, leaves nothing running.
-process.on('exit', () => {
-  for (const { pid } of running) killQuietly(pid);
-});
 
 function runBuild(): string {
   const made = spawnSync(process.execPath, [path.join(ROOT, 'scripts/build.mjs')], { encoding: 'utf8' });
@@ -136,6 +126,7 @@ function launch(name: 'api' | 'worker', env: Record<string, string>, port: numbe
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => written.push(text));
   }
+  endWithTheTests(child);
   const ended = endOf(child);
   const pid = child.pid;
   if (pid === undefined) throw new Error(`cannot start ${name}`);
@@ -163,8 +154,6 @@ function launch(name: 'api' | 'worker', env: Record<string, string>, port: numbe
     pause: () => void send('SIGSTOP'),
     resume: () => void send('SIGCONT'),
   };
-  running.add(self);
-  void ended.then(() => running.delete(self));
   return self;
 }
 
@@ -208,13 +197,5 @@ function parseLine(line: string): Record<string, unknown>[] {
     return [JSON.parse(line) as Record<string, unknown>];
   } catch {
     return []; // cut off by a kill
-  }
-}
-
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended meanwhile.
   }
 }
