@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { describe, expect, it } from '@jest/globals';
-import { DEFAULT_RETRY_POLICY, retryDelayMs } from '@posthorn/core';
+import { DEFAULT_RETRY_POLICY, deliveryBody, formatSecret, retryDelayMs, sign } from '@posthorn/core';
 import { loadConfig } from '@posthorn/runtime';
 
 // What the pages say is compared with what the code says. To mend a failure, see which of the two is wrong.
@@ -366,6 +368,52 @@ describe('docs/operations.md', () => {
       (apps ?? '').split(', ').map((app) => `${event} ${app}`),
     );
     expect(sorted(told)).toEqual(sorted(expected));
+  });
+});
+
+describe('docs/receiving.md', () => {
+  it('has a receiver in JavaScript that verifies, answers and drops repetitions', async () => {
+    const sample = /```js\n([\s\S]*?)```/.exec(read('docs/receiving.md'))?.[1] ?? '';
+    const listen = "listen(0, '127.0.0.1', function () { console.log(this.address().port) })";
+    const source = sample.replace("listen(9001, '127.0.0.1')", listen);
+    expect(source).toContain(listen);
+    const key = Buffer.alloc(32, 7);
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
+      cwd: ROOT,
+      env: { PATH: process.env['PATH'], WEBHOOK_SECRET: formatSecret(key) },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+      const port = String((await lines.next()).value);
+      const send = async (id: string, body: string, signed = body): Promise<number> => {
+        const timestampS = Math.floor(Date.now() / 1000);
+        const response = await fetch(`http://127.0.0.1:${port}/webhooks`, {
+          method: 'POST',
+          headers: {
+            'webhook-id': id,
+            'webhook-timestamp': String(timestampS),
+            'webhook-signature': sign([key], id, timestampS, Buffer.from(signed)),
+          },
+          body,
+        });
+        return response.status;
+      };
+      const data = '{"user_id": 12345, "amount": 100.00, "currency": "USD"}';
+      const body = Buffer.from(
+        deliveryBody('payment.succeeded', '2026-11-23T04:23:05.072Z', Buffer.from(data)),
+      ).toString();
+      expect(await send('evt_1', body.replace('100.00', '100'), body)).toBe(401);
+      expect(await send('evt_1', body)).toBe(204);
+      expect(await send('evt_1', body)).toBe(204);
+      expect(await send('evt_2', body)).toBe(204);
+      const printed = [await lines.next(), await lines.next()].map(
+        ({ value }) => String(value).split(' {')[0],
+      );
+      expect(printed).toEqual(['evt_1 payment.succeeded', 'evt_2 payment.succeeded']);
+    } finally {
+      child.kill();
+    }
   });
 });
 
