@@ -22,6 +22,8 @@ export class CreateControlPlane implements MigrationInterface {
         constraint tenants_id_format check (id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$')
       )`);
 
+    await runner.query(`create index tenants_created_idx on posthorn.tenants (created_at, id)`);
+
     await runner.query(`
       create table posthorn.event_types (
         name        text primary key,
@@ -33,6 +35,8 @@ export class CreateControlPlane implements MigrationInterface {
         constraint event_types_name_format
           check (length(name) <= 128 and name ~ '^[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*$')
       )`);
+
+    await runner.query(`create index event_types_created_idx on posthorn.event_types (created_at, name)`);
 
     await runner.query(`
       create table posthorn.api_keys (

@@ -75,10 +75,11 @@ describe('createLogger', () => {
     logger.error('x.failed with whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', {
       error: new Error('sent Authorization: Bearer hunter2', { cause }),
       url: 'https://user:hunter2@example.com/path',
-      list: ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'],
+      list: ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', 'phk_01kasn5n6yf1rtv9dqj9j0q5tr_hunter2'],
     });
     expect(lines[0]).not.toContain('hunter2');
     expect(lines[0]).not.toContain('MfKQ9r8');
+    expect(lines[0]).toContain('phk_01kasn5n6yf1rtv9dqj9j0q5tr_[redacted]');
     expect(lines[0]).toContain('postgres://[redacted]@db:5432/x');
     expect(lines[0]).toContain('https://[redacted]@example.com/path');
     expect(JSON.parse(lines[0]!).error.cause.message).toContain('connect postgres');
