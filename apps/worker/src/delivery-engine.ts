@@ -41,7 +41,7 @@ const MAX_RESULTS = { rows: 500, bytes: 8 * 1024 * 1024 };
 const RECORD_DEADLINE_MS = 4_500;
 /** While the store is down, results are kept and tried again, this long past the end of their lease. */
 const KEEP_RESULT_MS = 60_000;
-const RETRY_RECORD_MS = 250;
+const TRY_STORE_AGAIN_MS = 250;
 
 /**
  * Makes attempts: claim → sign → send → decide → record.
@@ -215,16 +215,26 @@ export class DeliveryEngine {
       } catch (error) {
         const giveUp = this.stopping || performance.now() > leaseEndsAtMs + KEEP_RESULT_MS;
         if (!(error instanceof Unavailable) || giveUp) throw error;
-        await delay(RETRY_RECORD_MS);
+        await delay(TRY_STORE_AGAIN_MS);
       }
     }
   }
 
+  /** Gives claims back; while the store is down, tries again for as long as they are ours. */
   private async release(leases: readonly Lease[]): Promise<void> {
-    try {
-      await releaseClaims(this.db, leases);
-    } catch (error) {
-      this.complain('claim.not_released', error); // the leases lapse instead
+    const untilMs = performance.now() + Math.min(...leases.map((lease) => lease.leaseMs));
+    for (;;) {
+      try {
+        await releaseClaims(this.db, leases);
+        return;
+      } catch (error) {
+        const giveUp = this.stopping || performance.now() > untilMs;
+        if (!(error instanceof Unavailable) || giveUp) {
+          this.complain('claim.not_released', error); // the leases lapse instead
+          return;
+        }
+        await delay(TRY_STORE_AGAIN_MS);
+      }
     }
   }
 
