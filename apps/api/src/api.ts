@@ -1,7 +1,8 @@
 import helmet from '@fastify/helmet';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { Config, Logger } from '@posthorn/runtime';
+import { ConfigError, SecretBox, type Config, type Logger } from '@posthorn/runtime';
+import { Database, opensStoredSecrets, Unavailable } from '@posthorn/store';
 import { ApiModule } from './api.module.js';
 import { Authenticator } from './http/authenticate.js';
 import { createAdapter, installEdge } from './http/edge.js';
@@ -48,6 +49,7 @@ export async function startApi(): Promise<void> {
   const app = await createApi();
   const config = app.get<Config>(CONFIG);
   const log = app.get<Logger>(LOGGER);
+  await refuseForeignKey(app.get(Database), app.get(SecretBox));
   await app.listen(config.PORT, config.HOST);
   log.info('api.started', { url: await app.getUrl() });
 
@@ -71,4 +73,17 @@ export async function startApi(): Promise<void> {
     );
   };
   process.on('SIGTERM', stop).on('SIGINT', stop);
+}
+
+/** With another key than the one in use, what is made here could not be sent by any worker. */
+async function refuseForeignKey(db: Database, box: SecretBox): Promise<void> {
+  try {
+    if (await opensStoredSecrets(db, (sealed, context) => box.open(sealed, context))) return;
+  } catch (error) {
+    if (error instanceof Unavailable) return; // starting must not depend on the database
+    throw error;
+  }
+  throw new ConfigError([
+    'ENCRYPTION_KEY does not open the secrets in this database: use the key it was set up with',
+  ]);
 }

@@ -83,6 +83,19 @@ export function internalErrorRecord(lease: Lease, nowMs: number, policy: RetryPo
   };
 }
 
+/** An attempt that was not begun because the subscription's secrets do not open with our key. */
+export function unopenedRecord(lease: Lease, nowMs: number, policy: RetryPolicy): AttemptRecord {
+  const result = { outcome: 'blocked', errorCode: 'internal_error', retryAfterMs: null } as const;
+  return {
+    ...NOTHING_KNOWN,
+    ...identity(lease, afterAttempt({ ...lease, policy }, result, Math.random())),
+    outcome: result.outcome,
+    errorCode: result.errorCode,
+    errorDetail: 'the signing secret or a header does not open with the ENCRYPTION_KEY of the worker',
+    startedAt: new Date(nowMs),
+  };
+}
+
 function identity(lease: Lease, decision: Decision) {
   return {
     deliveryId: lease.deliveryId,

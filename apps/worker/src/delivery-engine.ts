@@ -21,7 +21,7 @@ import {
   type LeaseTerms,
   type LostLease,
 } from '@posthorn/store';
-import { internalErrorRecord, lostRecord, sentRecord } from './attempt-record.js';
+import { internalErrorRecord, lostRecord, sentRecord, unopenedRecord } from './attempt-record.js';
 import { ClaimLine } from './claim-line.js';
 import type { OpenedSubscription } from './opened-subscription.js';
 import { signedRequest } from './signed-request.js';
@@ -151,11 +151,10 @@ export class DeliveryEngine {
     try {
       if (subscription === undefined) {
         await this.release([lease]); // deleted since the claim: the next claim ends it
-      } else if (subscription instanceof Error || body === undefined) {
-        await this.fail(
-          lease,
-          subscription instanceof Error ? subscription : new Error('the payload is gone'),
-        );
+      } else if (subscription instanceof Error) {
+        await this.block(lease, subscription);
+      } else if (body === undefined) {
+        await this.fail(lease, new Error('the payload is gone'));
       } else {
         await this.attempt(lease, claimedAtMs, subscription, body);
       }
@@ -198,6 +197,16 @@ export class DeliveryEngine {
     const decision = afterAttempt({ ...lease, policy: subscription.policy }, result, Math.random());
     const record = sentRecord(lease, request, sent, result, decision);
     this.log(record, await this.recordSurely(record, claimedAtMs + lease.leaseMs), lease);
+  }
+
+  /**
+   * A secret does not open with our ENCRYPTION_KEY. An operator can mend that, so the delivery is retried on
+   * its schedule.
+   */
+  private async block(lease: Lease, error: Error): Promise<void> {
+    this.complain('subscription.not_opened', error, lease);
+    const record = unopenedRecord(lease, this.db.nowMs(), this.options.defaultPolicy);
+    this.log(record, await this.results.submit(record, RECORD_DEADLINE_MS), lease);
   }
 
   /** Our own fault, and one that a repetition would not mend: ends the delivery visibly instead of looping. */

@@ -1,14 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
+import { migrations } from '@posthorn/migrations';
 import type { HintConsumer, HintQueue } from '@posthorn/queue';
-import type { Config, Logger, SecretBox } from '@posthorn/runtime';
-import {
-  partitionsAheadDays,
-  sampleSealedSecret,
-  sealedSecretContext,
-  Unavailable,
-  type Database,
-} from '@posthorn/store';
+import { ConfigError, type Config, type Logger, type SecretBox } from '@posthorn/runtime';
+import { opensStoredSecrets, storeReadiness, Unavailable, type Database } from '@posthorn/store';
 import type { DeliveryEngine } from './delivery-engine.js';
 import type { DueWatch } from './due-watch.js';
 import { openHealthPage, type HealthPage } from './health-page.js';
@@ -26,8 +21,6 @@ export interface WorkerParts {
   box: SecretBox;
 }
 
-/** Partitions that must still be ahead for a process to call itself ready. */
-const MIN_PARTITIONS_AHEAD_DAYS = 2;
 const WAIT_FOR_DATABASE_MS = 500;
 /** A failure that goes on is reported this often. */
 const REPEAT_COMPLAINT_MS = 10_000;
@@ -39,20 +32,17 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
   private loops: { stop(): Promise<void> }[] = [];
   private started: Promise<void> | undefined;
   private stopping = false;
+  private readonly expectedMigrations = migrations.map((Migration) => new Migration().name);
   private readonly complainedAtMs = new Map<string, number>();
 
   constructor(private readonly parts: WorkerParts) {}
 
   async onApplicationBootstrap(): Promise<void> {
     const { config, db, logger } = this.parts;
-    this.health = await openHealthPage(config.WORKER_HOST, config.WORKER_PORT, {
-      database: () => db.ping(),
-      partitions: async () => {
-        const days = await partitionsAheadDays(db);
-        if (days < MIN_PARTITIONS_AHEAD_DAYS) throw new Error(`only ${days} days of partitions ahead`);
-      },
-      started: () => (this.consumer ? Promise.resolve() : Promise.reject(new Error('not started yet'))),
-    });
+    this.health = await openHealthPage(config.WORKER_HOST, config.WORKER_PORT, async () => ({
+      ...(await storeReadiness(db, this.expectedMigrations)),
+      started: this.consumer ? { ok: true, detail: 'takes deliveries' } : { ok: false, detail: 'not yet' },
+    }));
     logger.info('worker.listening', { host: config.WORKER_HOST, port: this.health.port });
     this.started = this.start().catch((error: unknown) => {
       logger.error('worker.cannot_start', { err: error });
@@ -109,12 +99,15 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
     while (!this.stopping) {
       try {
         await db.ping();
-        const sample = await sampleSealedSecret(db);
-        if (sample) box.open(sample.sealed, sealedSecretContext(sample.tenant, sample.id));
+        if (!(await opensStoredSecrets(db, (sealed, context) => box.open(sealed, context)))) {
+          throw new ConfigError([
+            'ENCRYPTION_KEY does not open the secrets in this database: use the key it was set up with',
+          ]);
+        }
         await queue.prepare();
         return;
       } catch (error) {
-        if (!isTemporary(error)) throw error;
+        if (!(error instanceof Unavailable)) throw error;
         this.complain('database.waited_for', error);
         await delay(WAIT_FOR_DATABASE_MS);
       }
@@ -127,10 +120,4 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
     this.complainedAtMs.set(event, nowMs);
     this.parts.logger[error instanceof Unavailable ? 'warn' : 'error'](event, { err: error });
   }
-}
-
-/** Down, or not migrated yet (42P01 undefined table, 3F000 undefined schema). */
-function isTemporary(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code;
-  return error instanceof Unavailable || code === '42P01' || code === '3F000';
 }

@@ -101,7 +101,7 @@ function moveOf(delivery: AttemptedDelivery, result: AttemptResult, random: numb
       return { to: 'exhausted', reason: 'no_retries_left' };
     case 'resend':
       if (delivery.restoreState !== null) return { to: 'restored' };
-      if (result.errorCode === 'internal_error') return { to: 'exhausted', reason: 'internal_error' };
+      if (isBeyondRepair(result)) return { to: 'exhausted', reason: 'internal_error' };
       return { to: 'pending', delayMs: null, retryStep: delivery.retryStep, lostRun: delivery.lostRun };
     case 'schedule':
       return afterScheduledFailure(delivery, result, random);
@@ -113,6 +113,7 @@ function afterScheduledFailure(
   result: AttemptResult,
   random: number,
 ): DeliveryMove {
+  if (isBeyondRepair(result)) return { to: 'exhausted', reason: 'internal_error' };
   if (result.outcome === 'lost') return afterLoss(retryStep, lostRun, result.errorCode);
   if (result.outcome === 'gone') {
     return { to: 'pending', delayMs: GONE_CONFIRMED_AFTER_MS, retryStep, lostRun: 0 };
@@ -127,8 +128,12 @@ function afterScheduledFailure(
   };
 }
 
+/** A fault of our own of which nothing can be told but that it would happen again. */
+function isBeyondRepair({ outcome, errorCode }: AttemptResult): boolean {
+  return outcome === 'lost' && errorCode === 'internal_error';
+}
+
 function afterLoss(retryStep: number, lostRun: number, errorCode: AttemptErrorCode | null): DeliveryMove {
-  if (errorCode === 'internal_error') return { to: 'exhausted', reason: 'internal_error' };
   if (errorCode === 'shutdown') return { to: 'pending', delayMs: 0, retryStep, lostRun };
   if (lostRun + 1 >= MAX_LOST_RUN) return { to: 'exhausted', reason: 'lost_repeatedly' };
   return { to: 'pending', delayMs: 0, retryStep, lostRun: lostRun + 1 };

@@ -31,7 +31,7 @@ export type AttemptErrorCode =
   // lost
   | 'lease_expired'
   | 'shutdown'
-  /** Our own fault, which a repetition would not mend: a value that does not open, a row that cannot be stored. */
+  /** Our own fault: with `lost` one that a repetition would not mend, with `blocked` one that an operator can. */
   | 'internal_error';
 
 /** The longest wait a receiver can ask for with `Retry-After`, in milliseconds: 24 hours. */

@@ -45,7 +45,7 @@ export {
   type PageRequest,
 } from './sql/list-deliveries.js';
 export { listEvents, readEvent, type EventFilter, type EventRow } from './sql/list-events.js';
-export { sampleSealedSecret } from './sql/sample-sealed-secret.js';
+export { opensStoredSecrets } from './sql/opens-stored-secrets.js';
 export { readEventExample } from './control/subscription-test-example.js';
 export { sealedHeaderContext, sealedSecretContext } from './control/subscription-sealing.js';
 export {

@@ -43,7 +43,11 @@ export async function storeReadiness(
     const pending = expectedMigrations.filter((name) => !applied.has(name));
     if (pending.length > 0) {
       const detail = `not run yet: ${pending.join(', ')}; run "posthorn migrate"`;
-      return { database, migrations: { ok: false, detail }, partitions: unknown };
+      return {
+        database,
+        migrations: { ok: false, detail },
+        partitions: { ok: false, detail: 'not looked at before the migrations have run' },
+      };
     }
     const days = await partitionsAheadDays(db);
     return {
@@ -57,12 +61,10 @@ export async function storeReadiness(
 }
 
 async function appliedMigrations(db: Database): Promise<Set<string>> {
-  try {
-    const rows = await db.query<{ name: string }>({ text: 'select name from posthorn.migrations' });
-    return new Set(rows.map((row) => row.name));
-  } catch (error) {
-    const UNDEFINED_TABLE = '42P01';
-    if ((error as { code?: unknown }).code === UNDEFINED_TABLE) return new Set();
-    throw error;
-  }
+  const [table] = await db.query<{ exists: boolean }>({
+    text: `select to_regclass('posthorn.migrations') is not null as exists`,
+  });
+  if (!table?.exists) return new Set();
+  const rows = await db.query<{ name: string }>({ text: 'select name from posthorn.migrations' });
+  return new Set(rows.map((row) => row.name));
 }
