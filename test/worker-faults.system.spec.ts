@@ -13,13 +13,15 @@ import {
 } from '@posthorn/testing';
 
 const TIMEOUT_MS = 1_000;
+/** Long enough for a frozen worker to wake up while its heir waits for the answers. */
+const FROZEN_TIMEOUT_MS = 6_000;
 /** The least there is: a lease lasts the deadline and this. */
 const LEASE_SLACK_MS = 10_000;
 const LEASE_MS = TIMEOUT_MS + LEASE_SLACK_MS;
 const TAKEN_OVER_WITHIN_MS = 40_000;
 const SHUTDOWN_GRACE_MS = 700;
 /** Past the grace: recording, leaving the queue, closing the pools. */
-const STOPPED_WITHIN_MS = SHUTDOWN_GRACE_MS + 6_000;
+const STOPPED_WITHIN_MS = SHUTDOWN_GRACE_MS + 10_000;
 /** No second policy attempt: whatever follows the first one, the policy did not pay for it. */
 const ONE_ATTEMPT = { initialMs: 10, factor: 1, maxMs: 10, maxAttempts: 1, jitter: 0 };
 const HOUSEKEEPING_LEASE_MS = 1_000;
@@ -45,12 +47,22 @@ afterAll(async () => {
   await Promise.all(receivers.map((receiver) => receiver.close()));
 }, 30_000);
 
-/** A subscription whose receiver holds its answers back until they are let go, and then answers at once. */
+/**
+ * A subscription whose receiver holds its answers back until they are let go, and then answers at once. Answers
+ * to what it was sent before (`repeats`) are let go apart.
+ */
 async function heldSubscription(timeoutMs: number) {
   const tenant = `tenant-${++tenants}`;
-  let letGo: () => void = () => undefined;
-  const answered = new Promise<Reply>((resolve) => (letGo = () => resolve({ status: 200 })));
-  const receiver = await startReceiver({ respond: () => answered });
+  const firsts = gate();
+  const repeats = gate();
+  const seen = new Set<unknown>();
+  const receiver = await startReceiver({
+    respond: ({ headers }) => {
+      const isRepeat = seen.has(headers['webhook-id']);
+      seen.add(headers['webhook-id']);
+      return (isRepeat ? repeats : firsts).opened;
+    },
+  });
   receivers.push(receiver);
   const subscription = await posthorn.subscribe(receiver.url, { tenant, timeoutMs, retry: ONE_ATTEMPT });
   const emit = async (count: number): Promise<string[]> => {
@@ -58,7 +70,15 @@ async function heldSubscription(timeoutMs: number) {
     const events = await posthorn.emitBatch(`[${Array.from({ length: count }, () => event).join()}]`);
     return events.map(({ id }) => id);
   };
-  return { receiver, subscription, emit, letGo: () => letGo() };
+  return { tenant, receiver, subscription, emit, letGo: firsts.open, letGoRepeats: repeats.open };
+}
+
+function gate(): { opened: Promise<Reply>; open: () => void } {
+  let open: () => void = () => undefined;
+  const opened = new Promise<Reply>((resolve) => {
+    open = () => resolve({ status: 200 });
+  });
+  return { opened, open };
 }
 
 const idsOf = ({ requests }: Receiver): unknown[] => requests.map(({ headers }) => headers['webhook-id']);
@@ -81,6 +101,7 @@ describe('with requests on the wire', () => {
   let frozenWorker: RunningProcess;
   let sentBeforeTheFreeze: number;
   let heir: RunningProcess;
+  let inFlightOnceItWasDone: unknown[];
 
   // One wait for both leases: they run out at about the same time.
   beforeAll(async () => {
@@ -89,22 +110,32 @@ describe('with requests on the wire', () => {
     [killedId] = (await killed.emit(1)) as [string];
     await killed.receiver.waitFor((requests) => requests.length === 1);
     await killedWorker.kill();
-    killed.letGo();
+    killed.letGoRepeats();
 
     frozenWorker = await posthorn.startWorker();
-    frozen = await heldSubscription(TIMEOUT_MS);
+    frozen = await heldSubscription(FROZEN_TIMEOUT_MS);
     frozenIds = await frozen.emit(FROZEN_EVENTS);
     await frozen.receiver.waitFor((requests) => requests.length >= 1);
     frozenWorker.pause();
     sentBeforeTheFreeze = frozen.receiver.requests.length;
     frozen.letGo();
 
+    // It wakes while its heir makes the very same deliveries.
     heir = await posthorn.startWorker();
-    await posthorn.waitUntilIdle(TAKEN_OVER_WITHIN_MS);
+    await frozen.receiver.waitFor(
+      ({ length }) => length >= FROZEN_EVENTS + sentBeforeTheFreeze,
+      TAKEN_OVER_WITHIN_MS,
+    );
     frozenWorker.resume();
     await eventually('the woken worker to be done', () =>
       attemptLines(frozenWorker).length >= sentBeforeTheFreeze ? true : undefined,
     );
+    inFlightOnceItWasDone = await posthorn.sql(
+      `select state, attempt_number from posthorn.open_deliveries where tenant = $1 and attempt_number = 2`,
+      [frozen.tenant],
+    );
+    frozen.letGoRepeats();
+    await posthorn.waitUntilIdle(TAKEN_OVER_WITHIN_MS);
   }, 120_000);
 
   it('a worker that is killed repeats its delivery once, with the same webhook-id', async () => {
@@ -143,6 +174,10 @@ describe('with requests on the wire', () => {
       expect(numbers).toEqual(numbers.map((_, index) => index + 1));
       expect(delivery.attempts.at(-1)!.outcome).toBe('accepted');
     }
+    expect(inFlightOnceItWasDone.length).toBeGreaterThanOrEqual(sentBeforeTheFreeze);
+    expect(new Set(inFlightOnceItWasDone.map((row) => JSON.stringify(row)))).toEqual(
+      new Set(['{"state":"in_flight","attempt_number":2}']),
+    );
     const late = attemptLines(frozenWorker);
     expect(late.filter(({ recorded }) => recorded === true)).toEqual([]);
     const recordedByTheHeir = attemptLines(heir).filter(
@@ -185,12 +220,12 @@ describe('with requests on the wire', () => {
     expect(attemptsOf(cutOff)).toEqual([['lost', 'shutdown']]);
     expect(Date.parse(cutOff.nextAttemptAt!)).toBeLessThanOrEqual(Date.now() + 100);
 
-    hanging.letGo();
+    hanging.letGoRepeats();
     await posthorn.startWorker();
     const delivery = await posthorn.waitForDelivery(
       cutOff.id,
       ({ state }) => state === 'succeeded',
-      LEASE_MS / 2,
+      LEASE_SLACK_MS, // less than the rest of its lease, which lasted 40 s
     );
     expect(attemptsOf(delivery)).toEqual([
       ['lost', 'shutdown'],
