@@ -12,7 +12,8 @@ const NOT_MIGRATED = new Set(['3F000', '42P01']);
 export function sentenceOf(error: unknown): string {
   if (!isNativeError(error)) return String(error);
   if (error instanceof Refusal || error instanceof ConfigError) return error.message;
-  const { code } = error as { code?: unknown };
+  // What the store could not do now carries the driver's error as its cause.
+  const { code } = (error instanceof Unavailable ? error.cause : error) as { code?: unknown };
   if (typeof code === 'string' && NOT_MIGRATED.has(code)) {
     return 'the database has no tables of ours yet; run "posthorn migrate" first';
   }

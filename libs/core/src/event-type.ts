@@ -2,7 +2,7 @@
  * An event type name: dotted, `invoice.paid`; every part of letters, digits, `_` and `-`. Case matters.
  * Test it together with MAX_EVENT_TYPE_LENGTH, or use `isEventType`.
  */
-export const EVENT_TYPE = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
+const EVENT_TYPE = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
 
 /** Longest event type and longest pattern, in characters. */
 export const MAX_EVENT_TYPE_LENGTH = 128;

@@ -1,15 +1,9 @@
 export type { AddressPolicy } from './address-policy.js';
-export { addressPolicy, specialRange } from './address-policy.js';
+export { addressPolicy } from './address-policy.js';
 export { checkCustomHeaders } from './custom-headers.js';
 export type { EnvelopeSpan } from './envelope.js';
 export { deliveryBody, scanEnvelopes } from './envelope.js';
-export {
-  EVENT_TYPE,
-  MAX_EVENT_TYPE_LENGTH,
-  isEventType,
-  isEventTypePattern,
-  patternsMatching,
-} from './event-type.js';
+export { MAX_EVENT_TYPE_LENGTH, isEventType, isEventTypePattern, patternsMatching } from './event-type.js';
 export type { IdPrefix } from './ids.js';
 export { decodeId, encodeId, firstUuidAt, uuid7, uuidTimeMs } from './ids.js';
 export type {

@@ -1,5 +1,5 @@
 /** What `within` rejects with when time is up. */
-export class TooSlowError extends Error {
+class TooSlowError extends Error {
   override readonly name = 'TooSlowError';
 }
 

@@ -3,6 +3,4 @@ export { parseEncryptionKeys, type EncryptionKey } from './encryption-keys.js';
 export { createLogger, type Logger } from './logger.js';
 export { ownHosts } from './own-hosts.js';
 export { SecretBox } from './secret-box.js';
-export { Secret } from './secret.js';
-export { settings } from './settings.js';
 export { VERSION } from './version.js';

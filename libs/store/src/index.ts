@@ -2,7 +2,7 @@ export { Database, type DatabaseOptions, type Query, type Statement } from './da
 export { Unavailable, asUnavailable } from './unavailable.js';
 export { GroupCommit, type GroupCommitOptions, type Size } from './group-commit.js';
 export { migrateDatabase, type MigrateOptions } from './migrate-database.js';
-export { ensurePartitions, partitionsAheadDays } from './partitions.js';
+export { ensurePartitions } from './partitions.js';
 export { tenantFilter, type TenantScope } from './tenant-scope.js';
 
 export {
@@ -14,15 +14,7 @@ export {
   type EventIntakeOptions,
 } from './event-intake.js';
 export { openTestDelivery, type EventToAccept } from './sql/accept-events.js';
-export {
-  answerKeys,
-  deleteExpiredKeys,
-  readKeys,
-  releaseKeys,
-  takeKeys,
-  type KeyToTake,
-  type TakenKey,
-} from './sql/idempotency-keys.js';
+export { deleteExpiredKeys, type KeyToTake } from './sql/idempotency-keys.js';
 export {
   claimDeliveries,
   readPayloads,

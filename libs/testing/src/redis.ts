@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { endWithTheTests } from './guardian.js';
 
 const READY_WITHIN_MS = 10_000;
 
@@ -93,10 +94,7 @@ async function startServer(program: string, port: number, folder: string): Promi
   const server = spawn(program, options, { stdio: 'ignore' });
   let failure: Error | undefined;
   server.once('error', (error) => (failure = error));
-  // A run that is broken off leaves no server behind.
-  const killServer = () => void server.kill('SIGKILL');
-  process.once('exit', killServer);
-  server.once('exit', () => process.off('exit', killServer));
+  endWithTheTests(server);
   const deadlineMs = performance.now() + READY_WITHIN_MS;
   while (performance.now() < deadlineMs) {
     if (failure) throw failure;

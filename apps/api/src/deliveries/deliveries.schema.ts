@@ -31,7 +31,7 @@ export const deliveriesQuery = z.strictObject({
 
 export const deliveryParams = z.object({ id: idParam('dlv') });
 
-export const deliverySummary = z
+const deliverySummary = z
   .object({
     id: z.string().meta({ example: 'dlv_01kasn5n6yf1rtv9dqj9j0q5tr' }),
     eventId: z.string(),

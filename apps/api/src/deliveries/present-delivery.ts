@@ -24,7 +24,7 @@ export function presentDeliveryWithAttempts(row: DeliveryRow, attempts: readonly
   return { ...presentDelivery(row), attempts: attempts.map(presentAttempt) };
 }
 
-export function presentAttempt(row: AttemptRow) {
+function presentAttempt(row: AttemptRow) {
   return {
     number: row.number,
     trigger: row.trigger,

@@ -170,7 +170,7 @@ describe('POST /v1/subscriptions', () => {
       metadata: { team: 'billing' },
     });
     const stored = await db.query<{ text: string }>({
-      text: `select s::text || coalesce(string_agg(k::text || convert_from(k.sealed, 'latin1'), ''), '') as text
+      text: `select s::text || coalesce(string_agg(k::text || encode(k.sealed, 'escape'), ''), '') as text
                from posthorn.subscriptions s join posthorn.subscription_secrets k on k.subscription_id = s.id
               where s.id = $1 group by s.*, s.id`,
       values: [decodeId('sub', body.id)],
