@@ -67,30 +67,29 @@ export class Database {
     }
   };
 
-  /** Runs `work` in one transaction. Keep it short, and never wait in it for anything but Postgres. */
+  /**
+   * Runs `work` in one transaction. Keep it short, and never wait in it for anything but Postgres.
+   *
+   * When anything fails, the connection is dropped rather than rolled back and used again: one whose answer is
+   * still to come, of `begin` above all, would commit nothing of what others do on it.
+   */
   async transaction<T>(work: (query: Query) => Promise<T>): Promise<T> {
     let client: pg.PoolClient | undefined;
-    let broken: Error | undefined;
+    let failed = true;
     try {
       client = await this.pool.connect();
       const connection = client;
       const query: Query = async <Row>(statement: Statement) =>
         (await connection.query(statement)).rows as Row[];
       await connection.query('begin');
-      try {
-        const result = await work(query);
-        await connection.query('commit');
-        return result;
-      } catch (error) {
-        await connection.query('rollback').catch((rollbackError: unknown) => {
-          broken = rollbackError as Error; // the connection is in an unknown state: do not reuse it
-        });
-        throw error;
-      }
+      const result = await work(query);
+      await connection.query('commit');
+      failed = false;
+      return result;
     } catch (error) {
       throw asUnavailable(error);
     } finally {
-      client?.release(broken);
+      client?.release(failed);
     }
   }
 
@@ -146,6 +145,7 @@ export class Database {
       extra: {
         statement_timeout: this.options.timeoutMs,
         query_timeout: this.options.timeoutMs + 250,
+        idle_in_transaction_session_timeout: this.options.timeoutMs * 2,
         keepAlive: true,
         options: '-c synchronous_commit=on -c timezone=UTC',
       },
