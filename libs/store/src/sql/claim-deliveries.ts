@@ -19,7 +19,7 @@ export interface Lease {
   restoreState: FinishedState | null;
   /** How long the lease lasts from the claim. */
   leaseMs: number;
-  /** Since the first 410 of the subscription, when this is the probe that decides; else null. */
+  /** Since the first 410 of the subscription while it is held for that (the probe, a resend, a test); else null. */
   goneForMs: number | null;
 }
 

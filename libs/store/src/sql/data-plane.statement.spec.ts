@@ -360,6 +360,25 @@ describe('recording', () => {
     });
   });
 
+  it('does not disable a subscription that was resumed while the deciding attempt was on the wire', async () => {
+    const subscription = await subscribe();
+    const [deliveryId] = await accept([event()]);
+    await db.query({
+      text: `update posthorn.flows set hold_reason = 'gone', hold_until = now() - interval '1 s',
+               gone_at = now() - interval '61 s'`,
+    });
+    const probe = await claimOne(deliveryId!);
+    await db.query({
+      text: `update posthorn.flows set hold_reason = null, hold_until = null, gone_at = null`, // as a person resumes it
+    });
+    await recordAttempts(db, [
+      record(probe, RETRY, {
+        decision: { delivery: RETRY, subscription: { kind: 'disable', reason: 'gone' } },
+      }),
+    ]);
+    expect(await flow(subscription)).toMatchObject({ state: 'active', hold_reason: null, gone: false });
+  });
+
   it('lets one probe through when the minute of a gone subscription is over', async () => {
     const subscription = await subscribe();
     const ids = await accept([event(), event(), event()]);
@@ -416,6 +435,12 @@ describe('resending and cancelling', () => {
     await recordAttempts(db, [record(lease, { to: 'pending', delayMs: null, retryStep: 1, lostRun: 0 })]);
     const after = await readDelivery(db, tenant, deliveryId!);
     expect(after).toMatchObject({ state: 'pending', due_at: before?.due_at, attempt_number: 2 });
+  });
+
+  it('leaves a test that still waits a test, which is attempted once', async () => {
+    const deliveryId = await openTestDelivery(db, event(), await subscribe(), 0);
+    expect(await resendDelivery(db, tenant, deliveryId!, 0)).toBe('resent');
+    expect(await claimOne(deliveryId!)).toMatchObject({ trigger: 'test' });
   });
 
   it('restores the state of a finished delivery when the extra attempt fails', async () => {

@@ -107,16 +107,18 @@ export async function recordAttempts(db: Database, records: readonly AttemptReco
                now(), attempt_number, outcome, status_code, status_class
           from finished
       ), effect as materialized (
-        select e.subscription_id, e.kind, e.reason, e.hold_ms
+        select e.subscription_id, e.kind, e.reason, e.hold_ms,
+               -- not when it was resumed since: then this 410 is not the second one
+               e.kind = 'disable' and f.state = 'active' and f.gone_at is not null as disables
           from unnest($25::uuid[], $26::text[], $27::text[], $28::float8[]) as e (subscription_id, kind, reason, hold_ms)
           join posthorn.flows f on f.subscription_id = e.subscription_id
          order by f.subscription_id
            for no key update of f
       ), applied as (
         update posthorn.flows f
-           set state = case when e.kind = 'disable' and f.state = 'active' then 'disabled' else f.state end,
-               state_reason = case when e.kind = 'disable' and f.state = 'active' then e.reason else f.state_reason end,
-               state_since = case when e.kind = 'disable' and f.state = 'active' then now() else f.state_since end,
+           set state = case when e.disables then 'disabled' else f.state end,
+               state_reason = case when e.disables then e.reason else f.state_reason end,
+               state_since = case when e.disables then now() else f.state_since end,
                hold_until = case
                  when e.kind = 'hold' then greatest(f.hold_until, now() + e.hold_ms * interval '1 millisecond')
                  when f.hold_reason = 'retry_after' then f.hold_until end,

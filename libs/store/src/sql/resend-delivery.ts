@@ -6,7 +6,8 @@ export type ResendResult = 'resent' | 'in_flight' | 'not_found' | 'subscription_
  * Makes one extra attempt due now.
  *
  * A pending delivery keeps its schedule: its due time and its retries are those it had, should the extra
- * attempt fail. A finished one moves back from the log; failure restores the state it had.
+ * attempt fail; a test keeps being one, and has its one attempt. A finished one moves back from the log;
+ * failure restores the state it had.
  *
  * Locks: the one delivery. Indexes: open_deliveries_pkey, the partitions' keys.
  */
@@ -33,7 +34,8 @@ export async function resendDelivery(
           left join lateral (select event_id from posthorn.payloads where event_id = t.event_id) p on true
       ), hurried as (
         update posthorn.open_deliveries d
-           set trigger = 'resend', offer_at = now() + $3::float8 * interval '1 millisecond'
+           set trigger = case d.trigger when 'test' then 'test' else 'resend' end,
+               offer_at = now() + $3::float8 * interval '1 millisecond'
           from able
          where d.id = able.id and d.state = 'pending' and able.has_subscription and able.has_payload
         returning d.id
