@@ -53,7 +53,10 @@ export class Database {
       keepAlive: true,
       // synchronous_commit: an accepted event survives a crash, whatever the server's default is.
       // force_generic_plan: a few hundred partitions make planning dearer than any statement here.
-      options: '-c synchronous_commit=on -c plan_cache_mode=force_generic_plan -c timezone=UTC',
+      // enable_bitmapscan off: every statement here reads a few rows in the order of an index; a bitmap would
+      // read all that match and sort them.
+      options:
+        '-c synchronous_commit=on -c plan_cache_mode=force_generic_plan -c enable_bitmapscan=off -c timezone=UTC',
     });
     this.pool.on('error', options.onError);
   }

@@ -70,7 +70,10 @@ export async function listDeliveries(
   const values: unknown[] = [];
   const param = (value: unknown): string => `$${values.push(value)}`;
   const both: string[] = [];
-  if (tenant !== null) both.push(`tenant = ${param(tenant)}`);
+  // A subscription or an event belongs to one tenant and narrows further than it: then the tenant is only
+  // checked, in a form that no index can tempt the planner with.
+  const isNarrowed = filter.subscriptionId !== undefined || filter.eventId !== undefined;
+  if (tenant !== null) both.push(`tenant ${isNarrowed ? 'is not distinct from' : '='} ${param(tenant)}`);
   if (filter.subscriptionId) both.push(`subscription_id = ${param(filter.subscriptionId)}`);
   if (filter.eventType) both.push(`event_type = ${param(filter.eventType)}`);
   // Literals where a number decides the plan: statements are planned without looking at their parameters,
