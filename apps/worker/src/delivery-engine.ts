@@ -75,9 +75,9 @@ export class DeliveryEngine {
         const moved = await recordAttempts(db, records);
         return records.map((record) => moved.has(record.deliveryId));
       },
-      size: (record) => ({ rows: 1, bytes: 2048 + (record.responseBody?.length ?? 0) }),
+      size: (record) => ({ items: 1, rows: 1, bytes: 2048 + (record.responseBody?.length ?? 0) }),
       maxGroup: MAX_RESULTS,
-      maxWaiting: { rows: Infinity, bytes: Infinity }, // bounded by the slots
+      maxWaiting: { items: Infinity, bytes: Infinity }, // bounded by the slots
     });
   }
 

@@ -204,6 +204,25 @@ describe('bounds', () => {
     await expect(small.emit(request([event(null, 'eleven bytes')]), WITHIN_MS)).rejects.toThrow(Unavailable);
   });
 
+  it('takes the largest batch whatever the fan-out was before', async () => {
+    const tenant = `t${fresh()}`;
+    await db.query({
+      text: `
+        with made as (
+          insert into posthorn.subscriptions (id, tenant, url, event_types)
+          select gen_random_uuid(), $1, 'https://example.com/', '{*}' from generate_series(1, 20)
+          returning id)
+        insert into posthorn.subscription_patterns (tenant, pattern, subscription_id) select $1, '*', id from made`,
+      values: [tenant],
+    });
+    const narrow = intakeOn(db, { maxWaitingEvents: 10 });
+    const batchOfTen = () => Array.from({ length: 10 }, () => ({ ...event(null), tenant }));
+    for (let batch = 0; batch < 2; batch += 1) {
+      const answer = await narrow.emit(request(batchOfTen()), WITHIN_MS);
+      expect(accepted(answer).map((result) => result.matchedSubscriptions)).toEqual(Array(10).fill(20));
+    }
+  });
+
   it('does not let one bad request fail its neighbours', async () => {
     const bad = { ...event(null), type: 'nul \0 in a text column' };
     const [good, refused, alsoGood] = await Promise.allSettled([

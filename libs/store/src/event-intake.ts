@@ -41,8 +41,8 @@ const MAX_GROUP = { rows: 5000, bytes: 16 * 1024 * 1024 };
 /**
  * The door: every accepted event goes through here, many requests to a transaction.
  *
- * A request is answered only after the commit that stored its events, their deliveries and its keys. The
- * weight of a request counts the deliveries it is likely to make, from the fan-out seen lately.
+ * A request is answered only after the commit that stored its events, their deliveries and its keys. What
+ * goes into one transaction is bounded with the deliveries it is likely to make, from the fan-out seen last.
  */
 export class EventIntake {
   private readonly group: GroupCommit<EmitRequest, EmitAnswer>;
@@ -55,11 +55,12 @@ export class EventIntake {
     this.group = new GroupCommit({
       commit: (requests) => this.commit(requests),
       size: ({ events }) => ({
+        items: events.length,
         rows: Math.ceil(events.length * (1 + this.fanOut)),
         bytes: events.reduce((sum, event) => sum + event.body.length, 0),
       }),
       maxGroup: MAX_GROUP,
-      maxWaiting: { rows: options.maxWaitingEvents, bytes: options.maxWaitingBytes },
+      maxWaiting: { items: options.maxWaitingEvents, bytes: options.maxWaitingBytes },
     });
   }
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { GroupCommit, type GroupCommitOptions } from './group-commit.js';
 import { Unavailable } from './unavailable.js';
@@ -10,9 +11,9 @@ function manual(over: Partial<GroupCommitOptions<number, string>> = {}) {
       new Promise((resolve, reject) => {
         groups.push({ items, finish: () => resolve(items.map(String)), fail: reject });
       }),
-    size: (item) => ({ rows: 1, bytes: item }),
+    size: (item) => ({ items: 1, rows: 1, bytes: item }),
     maxGroup: { rows: 3, bytes: 100 },
-    maxWaiting: { rows: 10, bytes: 1000 },
+    maxWaiting: { items: 10, bytes: 1000 },
     ...over,
   });
   const nth = async (index: number) => {
@@ -52,7 +53,7 @@ describe('GroupCommit', () => {
   });
 
   it('refuses at once what exceeds the bound on waiting, and takes more when there is room again', async () => {
-    const { group, nth } = manual({ maxWaiting: { rows: 2, bytes: 1000 } });
+    const { group, nth } = manual({ maxWaiting: { items: 2, bytes: 1000 } });
     const held = [group.submit(1, MINUTE_MS), group.submit(2, MINUTE_MS)];
     await expect(group.submit(3, MINUTE_MS)).rejects.toThrow(Unavailable);
     (await nth(0)).finish();
@@ -65,12 +66,24 @@ describe('GroupCommit', () => {
   it('commits each item alone when a group fails, so that only the bad one fails', async () => {
     const group = new GroupCommit<number, number>({
       commit: (items) => (items.includes(2) ? Promise.reject(new Error('two')) : Promise.resolve(items)),
-      size: () => ({ rows: 1, bytes: 1 }),
+      size: () => ({ items: 1, rows: 1, bytes: 1 }),
       maxGroup: { rows: 10, bytes: 10 },
-      maxWaiting: { rows: 10, bytes: 10 },
+      maxWaiting: { items: 10, bytes: 10 },
     });
     const results = await Promise.allSettled([1, 2, 3].map((item) => group.submit(item, MINUTE_MS)));
     expect(results.map((result) => result.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  });
+
+  it('does not store by itself what was refused while its group failed', async () => {
+    const { group, groups, nth } = manual();
+    const both = Promise.allSettled([group.submit(1, MINUTE_MS), group.submit(2, 20)]);
+    const together = await nth(0);
+    await delay(40);
+    together.fail(new Error('one of them'));
+    (await nth(1)).finish();
+    expect((await both).map((result) => result.status)).toEqual(['fulfilled', 'rejected']);
+    await new Promise((r) => setImmediate(r));
+    expect(groups.map(({ items }) => items)).toEqual([[1, 2], [1]]);
   });
 
   it('does not try one by one against a store that is down', async () => {
@@ -84,7 +97,7 @@ describe('GroupCommit', () => {
   it('refuses an item whose deadline passes, in flight or waiting, and frees its place', async () => {
     const { group, nth } = manual({
       maxGroup: { rows: 1, bytes: 100 },
-      maxWaiting: { rows: 2, bytes: 100 },
+      maxWaiting: { items: 2, bytes: 100 },
     });
     const both = await Promise.allSettled([group.submit(1, 20), group.submit(2, 20)]);
     expect(both.map((result) => result.status)).toEqual(['rejected', 'rejected']);

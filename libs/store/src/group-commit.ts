@@ -1,6 +1,10 @@
 import { Unavailable } from './unavailable.js';
 
+/** What an item weighs. */
 export interface Size {
+  /** What it holds while it waits, in whatever its caller counts. */
+  items: number;
+  /** What its commit reads or writes, at a guess. */
   rows: number;
   bytes: number;
 }
@@ -11,12 +15,11 @@ export interface GroupCommitOptions<Item, Result> {
    * several, each item is committed alone, so that one bad item never fails its neighbours.
    */
   commit: (items: Item[]) => Promise<Result[]>;
-  /** What an item weighs against the bounds. */
   size: (item: Item) => Size;
   /** Bounds of one group. A single item may exceed them: it then goes alone. */
-  maxGroup: Size;
+  maxGroup: Pick<Size, 'rows' | 'bytes'>;
   /** Bounds of what may wait; above them `submit` refuses at once with `Unavailable`. */
-  maxWaiting: Size;
+  maxWaiting: Pick<Size, 'items' | 'bytes'>;
   /** Groups in flight at once (default 1). */
   lanes?: number;
 }
@@ -39,7 +42,7 @@ interface Entry<Item, Result> {
  */
 export class GroupCommit<Item, Result> {
   private readonly queue: Entry<Item, Result>[] = [];
-  private readonly waiting: Size = { rows: 0, bytes: 0 };
+  private readonly waiting = { items: 0, bytes: 0 };
   private inFlight = 0;
   private scheduled = false;
 
@@ -53,7 +56,7 @@ export class GroupCommit<Item, Result> {
     const size = this.options.size(item);
     const { maxWaiting } = this.options;
     if (
-      this.waiting.rows + size.rows > maxWaiting.rows ||
+      this.waiting.items + size.items > maxWaiting.items ||
       this.waiting.bytes + size.bytes > maxWaiting.bytes
     ) {
       return Promise.reject(new Unavailable('too much is waiting to be stored'));
@@ -67,7 +70,7 @@ export class GroupCommit<Item, Result> {
         resolve,
         reject,
       };
-      this.waiting.rows += size.rows;
+      this.waiting.items += size.items;
       this.waiting.bytes += size.bytes;
       this.queue.push(entry);
       this.schedule();
@@ -128,7 +131,9 @@ export class GroupCommit<Item, Result> {
         for (const entry of group) this.settle(entry, () => entry.reject(error));
         return;
       }
-      for (const entry of group) await this.commitTogether([entry]);
+      for (const entry of group) {
+        if (!entry.settled) await this.commitTogether([entry]); // else refused meanwhile: not to be stored after all
+      }
     }
   }
 
@@ -140,7 +145,7 @@ export class GroupCommit<Item, Result> {
     if (entry.settled) return;
     entry.settled = true;
     clearTimeout(entry.timer);
-    this.waiting.rows -= entry.size.rows;
+    this.waiting.items -= entry.size.items;
     this.waiting.bytes -= entry.size.bytes;
     answer();
   }

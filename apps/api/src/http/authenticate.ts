@@ -40,9 +40,9 @@ export class Authenticator {
         const found = await findApiKeySecrets(db, [...new Set(ids)]);
         return ids.map((id) => found.get(id));
       },
-      size: () => ({ rows: 1, bytes: 0 }),
+      size: () => ({ items: 1, rows: 1, bytes: 0 }),
       maxGroup: { rows: 1_000, bytes: 1 },
-      maxWaiting: { rows: MAX_WAITING_LOOKUPS, bytes: 1 },
+      maxWaiting: { items: MAX_WAITING_LOOKUPS, bytes: 1 },
       lanes: 2,
     });
   }
