@@ -44,6 +44,7 @@ const CONNECT_CODES: Partial<Record<string, AttemptErrorCode>> = {
 const EXCHANGE_CODES: Partial<Record<string, AttemptErrorCode>> = {
   UND_ERR_HEADERS_OVERFLOW: 'response_headers_too_large',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'response_invalid',
+  ERR_ASSERTION: 'response_invalid', // a status below 100
 };
 
 /**

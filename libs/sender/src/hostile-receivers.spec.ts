@@ -72,6 +72,7 @@ const WITHOUT_STATUS: NoStatus[] = [
   ['cutOffStatus', 'http', 'connection_reset', 'connect', false],
   ['garbage', 'http', 'response_invalid', 'connect', false],
   ['garbage', 'https', 'tls_failed', 'connect', false],
+  ['statusBelow100', 'http', 'response_invalid', 'connect', false],
   ['unaskedContinue', 'http', 'response_invalid', 'connect', false],
   ['switchesProtocols', 'http', 'response_invalid', 'connect', false],
 ];

@@ -79,6 +79,8 @@ const BEHAVIOURS = {
   cutOffStatus: onceAsked((socket) => void socket.end('HTTP/1.1 2')),
   /** Not HTTP. */
   garbage: onceAsked((socket) => void socket.end('SSH-2.0-OpenSSH_9.9\r\n')),
+  /** A status that no class has. */
+  statusBelow100: onceAsked((socket) => void socket.end('HTTP/1.1 099 Odd\r\ncontent-length: 0\r\n\r\n')),
   /** `100 Continue` although nobody expects it. */
   unaskedContinue: onceAsked((socket) => void socket.write('HTTP/1.1 100 Continue\r\n\r\n')),
   /** Wants to speak another protocol. */

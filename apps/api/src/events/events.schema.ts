@@ -14,6 +14,11 @@ const externalId = z
     example: 'payment_8f14e45f',
   });
 
+/** An offset can lead out of the years that RFC 3339, and so the body that is sent, can write. */
+function hasFourDigitYear(time: string): boolean {
+  return /^\d{4}-/.test(new Date(time).toISOString());
+}
+
 /** What a producer emits. `data` is only looked at for being there: it is sent on byte for byte. */
 export const envelope = z
   .strictObject({
@@ -28,6 +33,7 @@ export const envelope = z
     externalId: externalId.optional(),
     timestamp: z.iso
       .datetime({ offset: true, error: 'must be an RFC 3339 date and time with an offset' })
+      .refine(hasFourDigitYear, 'must be in the years 0000 to 9999 in UTC')
       .optional()
       .meta({ description: 'When it happened; now, unless given.', example: '2026-11-23T09:30:00Z' }),
   })

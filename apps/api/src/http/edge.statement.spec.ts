@@ -216,6 +216,20 @@ describe('a refusal', () => {
     ['a limit of nothing', 'validation_failed', 'GET', '/v1/tenants?limit=0', {}],
     ['a limit of too much', 'validation_failed', 'GET', '/v1/tenants?limit=251', {}],
     ['a limit that is no number', 'validation_failed', 'GET', '/v1/tenants?limit=%20', {}],
+    [
+      'a time that no year of four digits holds',
+      'validation_failed',
+      'POST',
+      '/v1/events',
+      { body: { type: 'a', data: 1, timestamp: '9999-12-31T23:59:59-00:01' } },
+    ],
+    [
+      'a time before the first year',
+      'validation_failed',
+      'POST',
+      '/v1/events',
+      { body: { type: 'a', data: 1, timestamp: '0000-01-01T00:00:00+00:01' } },
+    ],
     ['a made-up cursor', 'invalid_cursor', 'GET', '/v1/tenants?cursor=abc', {}],
     [
       'a cursor of another list',
@@ -255,6 +269,13 @@ describe('a refusal', () => {
     ['GET /healthz HTTP/1.1\r\n\r\n', 400, 'malformed_request'],
     ['BREW /healthz HTTP/1.1\r\nhost: x\r\n\r\n', 400, 'malformed_request'],
     ['OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n', 404, 'not_found'],
+    ['CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n', 400, 'malformed_request'],
+    [
+      `POST /v1/nope HTTP/1.1\r\nhost: x\r\ncontent-length: ${MAX_REQUEST_BYTES}\r\n\r\n`, // of which nothing comes
+      404,
+      'not_found',
+    ],
+    ['POST /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n', 405, 'method_not_allowed'],
   ])('for %j is a problem document too', async (bytes, status, code) => {
     const answer = await callRaw(bytes);
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
@@ -269,6 +290,22 @@ describe('a refusal', () => {
     expect(page.status).toBe(200);
     expect(page.body).toContain(`id="${body.code}"`);
   });
+
+  it.each([
+    '0000-01-01T00:00:00Z',
+    '0000-01-01T00:00:00%2B23:59',
+    '1969-12-31T23:59:59Z',
+    '9999-12-31T23:59:59-23:59',
+  ])(
+    'is not made for the time %s in a filter: before the first or after the last, there is simply nothing',
+    async (time) => {
+      for (const list of ['events', 'deliveries']) {
+        for (const bound of ['since', 'until']) {
+          expect((await call('GET', `/v1/${list}?${bound}=${time}`)).status).toBe(200);
+        }
+      }
+    },
+  );
 
   it('is never our fault, whatever is sent', async () => {
     const paths = app.get(RouteTable).routes.filter((route) => route.path.startsWith('/v1/'));
@@ -376,6 +413,15 @@ describe('an API key', () => {
       await call('GET', '/v1/tenants', { key: one.slice(0, 31) + two.slice(31) }),
       'unauthenticated',
     );
+  });
+
+  it('does not make a coded body one that is understood', async () => {
+    const answer = await callRaw(
+      `POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${admin}\r\ncontent-type: application/json\r\n` +
+        'transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
+    );
+    expect(answer).toMatch(/^HTTP\/1.1 400 /);
+    expect(answer).toContain('"code":"malformed_request"');
   });
 
   it('is asked for before the body is read', async () => {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { NotFoundException } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { encodeId } from '@posthorn/core';
 import type { Logger } from '@posthorn/runtime';
@@ -64,6 +65,7 @@ export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
   instance.decorateRequest('idempotent', null);
   instance.decorateRequest('authenticationMs', 0);
   refuseOddExpectations(instance.server);
+  refuseTunnels(instance.server);
 
   instance.removeAllContentTypeParsers();
   instance.addContentTypeParser(
@@ -77,7 +79,8 @@ export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
       throw new ProblemError('malformed_request', 'The request has no host header.');
     }
-    if (request.is404) return;
+    // Before the body is read, as below.
+    if (request.is404) throw new NotFoundException();
     const { operation } = request.routeOptions.config;
     // Who asks is settled before the body is read: a stranger cannot make us hold one.
     if (operation?.scope) {
@@ -130,6 +133,12 @@ export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
 function refuseForeignBody(request: FastifyRequest): void {
   const { 'content-length': length, 'transfer-encoding': transfer } = request.headers;
   if (transfer === undefined && (length === undefined || Number(length) === 0)) return;
+  if (transfer !== undefined && transfer.toLowerCase() !== 'chunked') {
+    throw new ProblemError(
+      'malformed_request',
+      'The only transfer-encoding that is understood is "chunked".',
+    );
+  }
   if (request.method === 'GET' || request.method === 'HEAD' || request.method === 'DELETE') return;
   const { 'content-type': type, 'content-encoding': encoding } = request.headers;
   if (type === undefined || !JSON_TYPE.test(type)) {
@@ -156,6 +165,13 @@ function refuseOddExpectations(server: Server): void {
         connection: 'close',
       })
       .end(JSON.stringify(problemDocument(error, requestId)));
+  });
+}
+
+/** Node would hang up on a CONNECT without a word. */
+function refuseTunnels(server: Server): void {
+  server.on('connect', (_request, socket) => {
+    refuseConnection(Object.assign(new Error('a tunnel'), { code: 'CONNECT' }), socket as Socket);
   });
 }
 

@@ -25,8 +25,8 @@ export function idFilter(prefix: IdPrefix) {
     .meta({ override: { type: 'string', pattern: patternOf(prefix) } });
 }
 
-/** A time to filter by, as milliseconds since 1970. */
+/** A time to filter by, as milliseconds since 1970; nothing here is older than that. */
 export const timeFilter = z.iso
   .datetime({ offset: true, error: 'must be an RFC 3339 date and time with an offset' })
-  .transform((text) => Date.parse(text))
+  .transform((text) => Math.max(0, Date.parse(text)))
   .meta({ override: { type: 'string', format: 'date-time' } });
