@@ -19,6 +19,7 @@ const MIGRATION_LOCK = 7_067_484;
  */
 export async function migrateDatabase(options: MigrateOptions): Promise<string[]> {
   const client = new pg.Client({ connectionString: options.url, connectionTimeoutMillis: 10_000 });
+  client.on('error', () => undefined); // should it break, the statement that needs it reports it
   await client.connect();
   try {
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
