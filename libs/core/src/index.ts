@@ -23,7 +23,6 @@ export type { AttemptErrorCode, Outcome } from './outcome.js';
 export { outcomeOfStatus, parseRetryAfterMs } from './outcome.js';
 export type { RetryPolicy } from './retry-policy.js';
 export { DEFAULT_RETRY_POLICY, retryDelayMs } from './retry-policy.js';
-export type { SigningSecret } from './signing.js';
 export { formatSecret, parseSecret, sign } from './signing.js';
 export type { UrlRefusal, UrlRules } from './target-url.js';
 export { checkTargetUrl } from './target-url.js';

@@ -1,10 +1,5 @@
 import { createHmac } from 'node:crypto';
 
-/** A symmetric signing secret, decoded: 24 to 64 bytes. */
-export interface SigningSecret {
-  key: Uint8Array;
-}
-
 const SECRET_PREFIX = 'whsec_';
 const MIN_KEY_BYTES = 24;
 const MAX_KEY_BYTES = 64;

@@ -3,6 +3,7 @@ export { Unavailable, asUnavailable } from './unavailable.js';
 export { GroupCommit, type GroupCommitOptions, type Size } from './group-commit.js';
 export { migrateDatabase, type MigrateOptions } from './migrate-database.js';
 export { ensurePartitions } from './partitions.js';
+export { storeReadiness, type Check } from './store-readiness.js';
 export { tenantFilter, type TenantScope } from './tenant-scope.js';
 
 export {
@@ -34,7 +35,6 @@ export {
   type AttemptRow,
   type DeliveryFilter,
   type DeliveryRow,
-  type PageRequest,
 } from './sql/list-deliveries.js';
 export { listEvents, readEvent, type EventFilter, type EventRow } from './sql/list-events.js';
 export { opensStoredSecrets } from './sql/opens-stored-secrets.js';
@@ -76,7 +76,6 @@ export {
   type ApiKeySecret,
   type NewApiKey,
 } from './control/api-keys.js';
-export { storeReadiness, type Check } from './control/readiness.js';
 export {
   CLAIM_MS,
   answerClaim,
@@ -85,7 +84,7 @@ export {
   renewClaim,
   type ClaimResult,
 } from './control/request-claims.js';
-export type { Slice } from './control/slice.js';
+export type { Slice } from './slice.js';
 export { unknownEventTypes, unknownTenants } from './sql/find-unknown.js';
 export { EventType } from './control/event-type.js';
 export { deleteEventType, getEventType, listEventTypes, putEventType } from './control/event-types.js';

@@ -1,8 +1,8 @@
 /**
  * Whose rows a read or write may touch: one tenant's, or everybody's.
  *
- * It is the first parameter after the database of every function that reads or writes tenants' rows, so
- * that a query without a tenant cannot be written by forgetting one.
+ * It, or what `tenantFilter` makes of it, is the first parameter after the database of every function that
+ * reads or writes tenants' rows, so that a query without a tenant cannot be written by forgetting one.
  */
 export type TenantScope = { tenant: string } | { all: true };
 

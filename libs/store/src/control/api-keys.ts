@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { uuid7 } from '@posthorn/core';
 import { LessThan, MoreThan, type FindOptionsWhere } from 'typeorm';
 import type { Database } from '../database.js';
+import type { Slice } from '../slice.js';
 import { tenantFilter, type TenantScope } from '../tenant-scope.js';
-import { asUnavailable } from '../unavailable.js';
 import { ApiKey } from './api-key.js';
 import type { Scope } from './api-key-scopes.js';
 import { makeApiKeyToken } from './api-key-token.js';
-import type { Slice } from './slice.js';
+import { reachable } from './control-plane.js';
 
 /** What a request's key is checked against. */
 export interface ApiKeySecret {
@@ -90,35 +90,26 @@ export async function listApiKeys(db: Database, scope: TenantScope, slice: Slice
   const where: FindOptionsWhere<ApiKey> = tenant === null ? {} : { tenant };
   if (slice.after !== undefined) where.id = LessThan(slice.after);
   if (slice.before !== undefined) where.id = MoreThan(slice.before);
-  try {
-    return await keys.find({
+  return reachable(() =>
+    keys.find({
       where,
       order: { id: slice.before === undefined ? 'DESC' : 'ASC' },
       take: slice.limit + 1,
-    });
-  } catch (error) {
-    throw asUnavailable(error);
-  }
+    }),
+  );
 }
 
 export async function getApiKey(db: Database, scope: TenantScope, id: string): Promise<ApiKey | undefined> {
   const keys = (await db.control()).getRepository(ApiKey);
   const tenant = tenantFilter(scope);
-  try {
-    return (await keys.findOneBy(tenant === null ? { id } : { id, tenant })) ?? undefined;
-  } catch (error) {
-    throw asUnavailable(error);
-  }
+  return reachable(
+    async () => (await keys.findOneBy(tenant === null ? { id } : { id, tenant })) ?? undefined,
+  );
 }
 
 /** Revokes a key; the next request with it is refused, in every process. Whether it existed. */
 export async function deleteApiKey(db: Database, scope: TenantScope, id: string): Promise<boolean> {
   const keys = (await db.control()).getRepository(ApiKey);
   const tenant = tenantFilter(scope);
-  try {
-    const { affected } = await keys.delete(tenant === null ? { id } : { id, tenant });
-    return affected === 1;
-  } catch (error) {
-    throw asUnavailable(error);
-  }
+  return reachable(async () => (await keys.delete(tenant === null ? { id } : { id, tenant })).affected === 1);
 }

@@ -1,8 +1,8 @@
 import type { Database } from '../database.js';
+import type { Slice } from '../slice.js';
+import { reachable } from './control-plane.js';
 import { EventType } from './event-type.js';
 import { listNamed, type Positioned } from './named-list.js';
-import type { Slice } from './slice.js';
-import { reachable } from './subscriptions.js';
 
 /** Adds an event type to the catalogue, or replaces what is said about it. `schema` and `example` are JSON texts. */
 export async function putEventType(

@@ -1,7 +1,7 @@
 import type { EntityTarget, ObjectLiteral } from 'typeorm';
 import type { Database } from '../database.js';
-import type { Slice } from './slice.js';
-import { reachable } from './subscriptions.js';
+import type { Slice } from '../slice.js';
+import { reachable } from './control-plane.js';
 
 /** A row and where it stands in its list. */
 export interface Positioned<Row> {

@@ -4,7 +4,7 @@ import { migrations } from '@posthorn/migrations';
 import { createTestDatabase, type TestDatabase } from '@posthorn/testing';
 import { Database } from '../database.js';
 import { migrateDatabase } from '../migrate-database.js';
-import { storeReadiness } from './readiness.js';
+import { storeReadiness } from '../store-readiness.js';
 import { answerClaim, claimRequest, releaseClaim, renewClaim } from './request-claims.js';
 
 let test: TestDatabase;

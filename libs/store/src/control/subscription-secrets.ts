@@ -1,10 +1,11 @@
 import { Raw, type EntityManager } from 'typeorm';
 import type { Database } from '../database.js';
 import type { TenantScope } from '../tenant-scope.js';
+import { inTransaction, reachable } from './control-plane.js';
 import { bumpFlowVersion } from './subscription-flow.js';
 import { SubscriptionSecret } from './subscription-secret.js';
 import { Subscription } from './subscription.js';
-import { inTransaction, lockOne, reachable, visible } from './subscriptions.js';
+import { lockOne, visible } from './subscriptions.js';
 
 /** Every attempt carries one signature per live secret: this many headers' worth at most. */
 const MAX_LIVE_SECRETS = 5;

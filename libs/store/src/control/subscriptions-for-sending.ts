@@ -24,7 +24,6 @@ interface SecretForSending {
   sealed: Buffer;
   /** Milliseconds since 1970, by the database's clock; null: until a rotation. */
   expiresAtMs: number | null;
-  createdAt: Date;
 }
 
 interface Row {
@@ -37,7 +36,6 @@ interface Row {
   retry: RetryPolicy | null;
   secret_ids: string[];
   sealed: Buffer[];
-  created_ms: number[];
   expires_ms: (number | null)[];
 }
 
@@ -56,14 +54,12 @@ export async function loadSubscriptionsForSending(
     name: 'subscriptions-for-sending',
     text: `
       select s.id, s.tenant, f.version, s.url, s.headers, s.timeout_ms, s.retry,
-             live.ids as secret_ids, live.sealed, live.created_ms, live.expires_ms
+             live.ids as secret_ids, live.sealed, live.expires_ms
         from posthorn.subscriptions s
         join posthorn.flows f on f.subscription_id = s.id
        cross join lateral (
              select coalesce(array_agg(k.id order by k.created_at desc, k.id desc), '{}') as ids,
                     coalesce(array_agg(k.sealed order by k.created_at desc, k.id desc), '{}') as sealed,
-                    coalesce(array_agg(extract(epoch from k.created_at)::float8 * 1000
-                                       order by k.created_at desc, k.id desc), '{}') as created_ms,
                     coalesce(array_agg(extract(epoch from k.expires_at)::float8 * 1000
                                        order by k.created_at desc, k.id desc), '{}') as expires_ms
                from posthorn.subscription_secrets k
@@ -86,7 +82,6 @@ export async function loadSubscriptionsForSending(
 
 function secretAt(row: Row, id: string, index: number): SecretForSending {
   const sealed = row.sealed[index];
-  const createdMs = row.created_ms[index];
-  if (sealed === undefined || createdMs === undefined) throw new Error('arrays of unequal length');
-  return { id, sealed, createdAt: new Date(createdMs), expiresAtMs: row.expires_ms[index] ?? null };
+  if (sealed === undefined) throw new Error('arrays of unequal length');
+  return { id, sealed, expiresAtMs: row.expires_ms[index] ?? null };
 }

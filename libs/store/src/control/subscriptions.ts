@@ -1,9 +1,9 @@
 import { In, IsNull, LessThan, MoreThan, type EntityManager, type FindOptionsWhere } from 'typeorm';
 import type { RetryPolicy } from '@posthorn/core';
 import type { Database } from '../database.js';
+import type { Slice } from '../slice.js';
 import type { TenantScope } from '../tenant-scope.js';
-import { asUnavailable } from '../unavailable.js';
-import type { Slice } from './slice.js';
+import { inTransaction, reachable } from './control-plane.js';
 import {
   bumpFlowVersion,
   closeFlows,
@@ -204,15 +204,6 @@ async function buryLocked(manager: EntityManager, ids: string[]): Promise<void> 
   await closeFlows(manager, ids);
 }
 
-/** Runs `work` in a transaction of the control plane; trouble with the database is `Unavailable`. */
-export async function inTransaction<T>(
-  db: Database,
-  work: (manager: EntityManager) => Promise<T>,
-): Promise<T> {
-  const source = await db.control();
-  return reachable(() => source.transaction(work));
-}
-
 /** Locks the subscription's row until the end of the transaction; undefined when there is none in the scope. */
 export async function lockOne(
   manager: EntityManager,
@@ -224,14 +215,6 @@ export async function lockOne(
     lock: { mode: 'pessimistic_write' },
   });
   return row ?? undefined;
-}
-
-export async function reachable<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw asUnavailable(error);
-  }
 }
 
 export function visible(scope: TenantScope): FindOptionsWhere<Subscription> {

@@ -1,11 +1,12 @@
 import { IsNull } from 'typeorm';
 import type { Database } from '../database.js';
+import type { Slice } from '../slice.js';
 import { tenantFilter, type TenantScope } from '../tenant-scope.js';
 import { ApiKey } from './api-key.js';
+import { inTransaction, reachable } from './control-plane.js';
 import { listNamed, type Positioned } from './named-list.js';
-import type { Slice } from './slice.js';
 import { Subscription } from './subscription.js';
-import { deleteSubscriptionsOfTenant, inTransaction, reachable } from './subscriptions.js';
+import { deleteSubscriptionsOfTenant } from './subscriptions.js';
 import { Tenant } from './tenant.js';
 
 /** Makes the tenant, or replaces what is said about it. */

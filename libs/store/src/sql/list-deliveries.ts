@@ -7,6 +7,7 @@ import {
   type Trigger,
 } from '@posthorn/core';
 import type { Database } from '../database.js';
+import type { Slice } from '../slice.js';
 
 export interface DeliveryFilter {
   subscriptionId?: string | undefined;
@@ -18,13 +19,6 @@ export interface DeliveryFilter {
   /** Bounds of the event's time: since inclusive, until exclusive. */
   sinceMs?: number | undefined;
   untilMs?: number | undefined;
-}
-
-/** Where a page begins: after or before a delivery, in the order of the list (newest first). */
-export interface PageRequest {
-  limit: number;
-  after?: string | undefined;
-  before?: string | undefined;
 }
 
 /** A delivery, open or finished. */
@@ -65,7 +59,7 @@ export async function listDeliveries(
   db: Database,
   tenant: string | null,
   filter: DeliveryFilter,
-  page: PageRequest,
+  slice: Slice,
 ): Promise<DeliveryRow[]> {
   const values: unknown[] = [];
   const param = (value: unknown): string => `$${values.push(value)}`;
@@ -82,10 +76,10 @@ export async function listDeliveries(
   if (filter.eventId) both.push(...sameEvent(filter.eventId, param));
   if (filter.sinceMs !== undefined) both.push(`id >= ${param(firstUuidAt(filter.sinceMs))}`);
   if (filter.untilMs !== undefined) both.push(`id < ${param(firstUuidAt(filter.untilMs))}`);
-  if (page.after) both.push(`id < ${param(page.after)}`);
-  if (page.before) both.push(`id > ${param(page.before)}`);
-  const order = page.before ? 'asc' : 'desc';
-  const limit = Math.trunc(page.limit) + 1;
+  if (slice.after) both.push(`id < ${param(slice.after)}`);
+  if (slice.before) both.push(`id > ${param(slice.before)}`);
+  const order = slice.before ? 'asc' : 'desc';
+  const limit = Math.trunc(slice.limit) + 1;
 
   const { state } = filter;
   const selects: string[] = [];

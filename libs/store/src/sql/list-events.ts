@@ -1,6 +1,6 @@
 import { firstUuidAt } from '@posthorn/core';
 import type { Database } from '../database.js';
-import type { PageRequest } from './list-deliveries.js';
+import type { Slice } from '../slice.js';
 
 export interface EventFilter {
   type?: string | undefined;
@@ -28,7 +28,7 @@ export async function listEvents(
   db: Database,
   tenant: string | null,
   filter: EventFilter,
-  page: PageRequest,
+  slice: Slice,
 ): Promise<EventRow[]> {
   const values: unknown[] = [];
   const param = (value: unknown): string => `$${values.push(value)}`;
@@ -38,13 +38,13 @@ export async function listEvents(
   if (filter.externalId) conditions.push(`external_id = ${param(filter.externalId)}`);
   if (filter.sinceMs !== undefined) conditions.push(`id >= ${param(firstUuidAt(filter.sinceMs))}`);
   if (filter.untilMs !== undefined) conditions.push(`id < ${param(firstUuidAt(filter.untilMs))}`);
-  if (page.after) conditions.push(`id < ${param(page.after)}`);
-  if (page.before) conditions.push(`id > ${param(page.before)}`);
-  const order = page.before ? 'asc' : 'desc';
+  if (slice.after) conditions.push(`id < ${param(slice.after)}`);
+  if (slice.before) conditions.push(`id > ${param(slice.before)}`);
+  const order = slice.before ? 'asc' : 'desc';
   const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
   return db.query<EventRow>({
     text: `select id, tenant, type, external_id, occurred_at, matched_subscriptions
-             from posthorn.events ${where} order by id ${order} limit ${Math.trunc(page.limit) + 1}`,
+             from posthorn.events ${where} order by id ${order} limit ${Math.trunc(slice.limit) + 1}`,
     values,
   });
 }

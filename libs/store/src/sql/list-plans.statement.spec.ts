@@ -3,7 +3,8 @@ import { migrations } from '@posthorn/migrations';
 import { createTestDatabase, type TestDatabase } from '@posthorn/testing';
 import { Database, type Statement } from '../database.js';
 import { migrateDatabase } from '../migrate-database.js';
-import { listDeliveries, type DeliveryFilter, type PageRequest } from './list-deliveries.js';
+import type { Slice } from '../slice.js';
+import { listDeliveries, type DeliveryFilter } from './list-deliveries.js';
 import { listEvents, type EventFilter } from './list-events.js';
 
 /** Rows in the log and among the open deliveries; a scan of either reads well over a thousand pages. */
@@ -91,7 +92,7 @@ async function cost(list: (db: Database) => Promise<unknown[]>): Promise<{ pages
   return { pages: plan['Shared Hit Blocks']! + plan['Shared Read Blocks']!, rows: rows.length };
 }
 
-const PAGE: PageRequest = { limit: 50 };
+const PAGE: Slice = { limit: 50 };
 const SUBSCRIPTION = '00000000-0000-7000-8000-000000000007';
 
 describe('a page of the delivery log is found by an index', () => {

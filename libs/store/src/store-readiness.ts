@@ -1,5 +1,5 @@
-import type { Database } from '../database.js';
-import { partitionsAheadDays } from '../partitions.js';
+import type { Database } from './database.js';
+import { partitionsAheadDays } from './partitions.js';
 
 /** New events need a partition; with fewer days ahead somebody has to look before they run out. */
 const MIN_PARTITIONS_AHEAD_DAYS = 2;
