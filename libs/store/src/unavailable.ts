@@ -27,11 +27,11 @@ const SOCKET_CODES = new Set([
  * SQLSTATEs that mean "not now" rather than "wrong": class 08 connection, 53 resources (too many
  * connections, disk full), 57 operator (shutdown, statement timeout), 55P03 lock timeout, 40 deadlock or
  * serialisation, 25006 a standby that was promoted or demoted under us, 42P01 and
- * 3F000 a table or schema that the migrations have yet to make.
+ * 3F000 a table or schema that the migrations have yet to make, 55000 a database that takes no connections now.
  *
  * Source: PostgreSQL 18, appendix A.
  */
-const NOT_NOW = /^(08...|53...|57...|55P03|40001|40P01|25006|25P03|42P01|3F000)$/;
+const NOT_NOW = /^(08...|53...|57...|55P03|40001|40P01|25006|25P03|42P01|3F000|55000)$/;
 
 /** Messages of pg and pg-pool for which they give no code. */
 const DRIVER_MESSAGES =
