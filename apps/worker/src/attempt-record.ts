@@ -57,16 +57,17 @@ function hundredths(ms: number | null): number | null {
 }
 
 /** An attempt of which nobody recorded what came of it before its lease ran out. */
-export function lostRecord(lease: LostLease, decision: Decision): AttemptRecord {
+export function lostRecord(lease: LostLease, policy: RetryPolicy): AttemptRecord {
+  const result = { outcome: 'lost', errorCode: 'lease_expired', retryAfterMs: null } as const;
   return {
     ...NOTHING_KNOWN,
     deliveryId: lease.deliveryId,
     subscriptionId: null,
     number: lease.attemptNumber,
     trigger: lease.trigger,
-    decision,
-    outcome: 'lost',
-    errorCode: 'lease_expired',
+    decision: afterAttempt({ ...lease, policy, goneForMs: null }, result, 0),
+    outcome: result.outcome,
+    errorCode: result.errorCode,
     startedAt: lease.leasedAt,
   };
 }

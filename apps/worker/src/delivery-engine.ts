@@ -90,13 +90,7 @@ export class DeliveryEngine {
   async recordLost(leases: readonly LostLease[]): Promise<void> {
     await Promise.all(
       leases.map(async (lease) => {
-        const result = { outcome: 'lost', errorCode: 'lease_expired', retryAfterMs: null } as const;
-        const decision = afterAttempt(
-          { ...lease, policy: this.options.defaultPolicy, goneForMs: null },
-          result,
-          0,
-        );
-        const record = lostRecord(lease, decision);
+        const record = lostRecord(lease, this.options.defaultPolicy);
         this.log(record, await this.results.submit(record, RECORD_DEADLINE_MS));
       }),
     );
@@ -189,10 +183,7 @@ export class DeliveryEngine {
         : {
             outcome: sent.outcome,
             errorCode: sent.errorCode,
-            retryAfterMs:
-              sent.statusCode === 429 || sent.statusCode === 503
-                ? (parseRetryAfterMs(sent.retryAfter ?? undefined, this.db.nowMs()) ?? null)
-                : null,
+            retryAfterMs: parseRetryAfterMs(sent.retryAfter ?? undefined, this.db.nowMs()) ?? null,
           };
     const decision = afterAttempt({ ...lease, policy: subscription.policy }, result, Math.random());
     const record = sentRecord(lease, request, sent, result, decision);
@@ -265,14 +256,14 @@ export class DeliveryEngine {
       durationMs: record.durationMs,
       transition: record.decision.delivery,
       ...(record.decision.subscription && { subscriptionEffect: record.decision.subscription }),
-      /** false: the lease was lost meanwhile, and the delivery is somebody else's. */
+      /** false: the lease was lost meanwhile, or a first try to record it had worked after all. */
       recorded,
     });
   }
 
   private complain(event: string, error: unknown, lease?: Lease): void {
     this.logger[error instanceof Unavailable ? 'warn' : 'error'](event, {
-      err: error,
+      error,
       ...(lease && { deliveryId: encodeId('dlv', lease.deliveryId), attemptNumber: lease.attemptNumber }),
     });
   }

@@ -1,8 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-
-/** Name → whether it is well, and what to tell people about it. */
-export type Checks = Record<string, { ok: boolean; detail: string }>;
+import type { Check } from '@posthorn/store';
 
 export interface HealthPage {
   port: number;
@@ -18,7 +16,7 @@ export interface HealthPage {
 export async function openHealthPage(
   host: string,
   port: number,
-  look: () => Promise<Checks>,
+  look: () => Promise<Record<string, Check>>,
 ): Promise<HealthPage> {
   let draining = false;
   const server: Server = createServer((request, response) => {

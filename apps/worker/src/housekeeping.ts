@@ -33,10 +33,6 @@ export class Housekeeping {
     private readonly options: HousekeepingOptions,
   ) {}
 
-  isHolding(): boolean {
-    return this.holding;
-  }
-
   /** Does one round, if this process has the duty; true when there is more to do at once. */
   async round(): Promise<boolean> {
     const { holder, leaseMs, partitionsAheadDays } = this.options;

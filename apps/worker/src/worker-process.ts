@@ -45,7 +45,7 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
     }));
     logger.info('worker.listening', { host: config.WORKER_HOST, port: this.health.port });
     this.started = this.start().catch((error: unknown) => {
-      logger.error('worker.cannot_start', { err: error });
+      logger.error('worker.cannot_start', { error });
       process.exitCode = 1;
       process.kill(process.pid, 'SIGTERM');
     });
@@ -118,6 +118,6 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
     const nowMs = performance.now();
     if (nowMs - (this.complainedAtMs.get(event) ?? -Infinity) < REPEAT_COMPLAINT_MS) return;
     this.complainedAtMs.set(event, nowMs);
-    this.parts.logger[error instanceof Unavailable ? 'warn' : 'error'](event, { err: error });
+    this.parts.logger[error instanceof Unavailable ? 'warn' : 'error'](event, { error });
   }
 }

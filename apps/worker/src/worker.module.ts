@@ -37,14 +37,14 @@ function assemble(config: Config, logger: Logger): WorkerProcess {
     applicationName: 'posthorn worker',
     poolSize: config.DATABASE_POOL_SIZE,
     timeoutMs: config.DATABASE_TIMEOUT_MS,
-    onError: (error) => logger.warn('database.connection_lost', { err: error }),
+    onError: (error) => logger.warn('database.connection_lost', { error }),
   });
   const queue = new HintQueue({
     backend: config.QUEUE_BACKEND,
     ...(config.REDIS_URL && { redisUrl: config.REDIS_URL }),
     databaseUrl: config.DATABASE_URL,
     chunk: config.HINT_CHUNK,
-    onError: (error) => logger.warn('queue.failed', { err: error }),
+    onError: (error) => logger.warn('queue.failed', { error }),
   });
   const sender = new Sender({
     policy: addressPolicy(config.ALLOWED_PRIVATE_TARGETS),
