@@ -45,8 +45,8 @@ const OPEN_COLUMNS = `id, event_id, subscription_id, tenant, event_type, state, 
 const LOG_COLUMNS = `id, event_id, subscription_id, tenant, event_type, state, reason, attempt_number,
   null::timestamptz as due_at, finished_at, null::text as trigger, last_outcome, last_status_code`;
 
-/** No lease lasts longer than this: the longest deadline, 30 s, and the largest slack that makes sense. */
-const LONGEST_LEASE = `interval '10 minutes'`;
+/** No lease lasts longer than this: the longest deadline, 30 s, and the largest slack that may be set, 10 min. */
+const LONGEST_LEASE = `interval '11 minutes'`;
 
 /**
  * One page of the delivery log, open and finished deliveries alike: newest first, but with `before` oldest
