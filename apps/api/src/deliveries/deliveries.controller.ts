@@ -13,7 +13,7 @@ import {
 } from '@posthorn/store';
 import type { FastifyRequest } from 'fastify';
 import { HintSender } from '../hint-sender.js';
-import type { ErrorCode } from '../http/catalogue.js';
+import type { ErrorCode } from '../http/error-codes.js';
 import { page } from '../http/cursor.js';
 import { paramsOf, queryOf } from '../http/input.js';
 import { Serves } from '../http/operation.js';

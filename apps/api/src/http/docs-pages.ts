@@ -1,4 +1,4 @@
-import { catalogue, type ProblemKind } from './catalogue.js';
+import { errorCodes, type ProblemKind } from './error-codes.js';
 
 export const DOCS_HTML = `<!doctype html>
 <html lang="en">
@@ -30,7 +30,7 @@ const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '
 
 /** One section per code, under the anchor that a problem's \`type\` points to. */
 export function errorsHtml(): string {
-  const sections = Object.entries<ProblemKind>(catalogue).map(
+  const sections = Object.entries<ProblemKind>(errorCodes).map(
     ([code, { status, title, meaning }]) =>
       `<section id="${code}"><h2>${status} <code>${code}</code></h2><p><strong>${escapeHtml(title)}.</strong> ${escapeHtml(meaning)}</p></section>`,
   );

@@ -8,7 +8,7 @@ import { createApiKey, Database, migrateDatabase, type Scope } from '@posthorn/s
 import { createTestDatabase, startFaultyProxy, type FaultyProxy, type TestDatabase } from '@posthorn/testing';
 import fc from 'fast-check';
 import { createApi } from '../api.js';
-import { catalogue, type ErrorCode } from './catalogue.js';
+import { errorCodes, type ErrorCode } from './error-codes.js';
 import { RouteTable } from './route-table.js';
 
 const MAX_REQUEST_BYTES = 300_000;
@@ -127,13 +127,13 @@ async function callRaw(bytes: string): Promise<string> {
 function expectProblem(answer: Answered, code: ErrorCode): void {
   expect(answer.body).toMatchObject({
     type: `/docs/errors#${code}`,
-    title: catalogue[code].title,
-    status: catalogue[code].status,
+    title: errorCodes[code].title,
+    status: errorCodes[code].status,
     code,
     requestId: answer.headers.get('x-request-id'),
   });
   expect(typeof answer.body.detail).toBe('string');
-  expect(answer.status).toBe(catalogue[code].status);
+  expect(answer.status).toBe(errorCodes[code].status);
   expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json(;|$)/);
 }
 

@@ -8,7 +8,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { covers } from '@posthorn/store';
 import type { Authenticator } from './authenticate.js';
 import type { IdempotentRequests } from './idempotency.js';
-import type { ErrorCode } from './catalogue.js';
+import type { ErrorCode } from './error-codes.js';
 import { PROBLEM_CONTENT_TYPE, problemDocument, ProblemError } from './problem.js';
 import type { ProblemAnswer } from './problem-answer.js';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.js';

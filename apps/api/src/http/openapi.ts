@@ -7,14 +7,14 @@ import {
   type ZodOpenApiPathsObject,
   type ZodOpenApiResponsesObject,
 } from 'zod-openapi';
-import { catalogue, type ErrorCode } from './catalogue.js';
+import { errorCodes, type ErrorCode } from './error-codes.js';
 import type { Answer, Operation } from './operation.js';
 import { ERRORS_PAGE, PROBLEM_CONTENT_TYPE } from './problem.js';
 import type { Route } from './route-table.js';
 
 type OpenApiDocument = ReturnType<typeof createDocument>;
 
-const ERROR_CODES = Object.keys(catalogue) as [ErrorCode, ...ErrorCode[]];
+const ERROR_CODES = Object.keys(errorCodes) as [ErrorCode, ...ErrorCode[]];
 
 const problemSchema = z
   .object({
@@ -163,13 +163,13 @@ function describeAnswers(answers: Operation['answers']): ZodOpenApiResponsesObje
 function describeProblems(codes: readonly ErrorCode[]): ZodOpenApiResponsesObject {
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of new Set(codes)) {
-    const { status } = catalogue[code];
+    const { status } = errorCodes[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
   const entries = [...byStatus].map(([status, list]) => [
     String(status),
     {
-      description: list.map((code) => `\`${code}\`: ${catalogue[code].title}.`).join(' '),
+      description: list.map((code) => `\`${code}\`: ${errorCodes[code].title}.`).join(' '),
       content: { [PROBLEM_CONTENT_TYPE]: { schema: problemSchema } },
     },
   ]);

@@ -1,6 +1,6 @@
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { z } from 'zod';
-import type { ErrorCode } from './catalogue.js';
+import type { ErrorCode } from './error-codes.js';
 import type { Scope } from '@posthorn/store';
 
 /** What is answered with one status. */

@@ -1,4 +1,4 @@
-import { catalogue, type ErrorCode, type ProblemKind } from './catalogue.js';
+import { errorCodes, type ErrorCode, type ProblemKind } from './error-codes.js';
 
 export const PROBLEM_CONTENT_TYPE = 'application/problem+json';
 
@@ -42,13 +42,13 @@ export class ProblemError extends Error {
   }
 
   get status(): number {
-    return catalogue[this.code].status;
+    return errorCodes[this.code].status;
   }
 }
 
 /** The document answered for `error`. A `type` is relative: it resolves against the deployment that answered. */
 export function problemDocument(error: ProblemError, requestId: string): Problem {
-  const kind: ProblemKind = catalogue[error.code];
+  const kind: ProblemKind = errorCodes[error.code];
   return {
     type: `${ERRORS_PAGE}#${error.code}`,
     title: kind.title,

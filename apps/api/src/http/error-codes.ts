@@ -12,7 +12,7 @@ export interface ProblemKind {
  * Every refusal the API can answer. The key is the `code` of the problem document and the anchor of its
  * documentation; a code that is not here does not compile. Codes are never renamed, only added.
  */
-export const catalogue = {
+export const errorCodes = {
   malformed_request: {
     status: 400,
     title: 'The request is not valid HTTP',
@@ -206,4 +206,4 @@ export const catalogue = {
   },
 } as const satisfies Record<string, ProblemKind>;
 
-export type ErrorCode = keyof typeof catalogue;
+export type ErrorCode = keyof typeof errorCodes;
