@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createTestDatabase, startFaultyProxy, type FaultyProxy, type TestDatabase } from '@posthorn/testing';
+import { inTransaction } from './control/control-plane.js';
 import { Database } from './database.js';
 import { Unavailable } from './unavailable.js';
 
@@ -34,25 +35,49 @@ function openThroughProxy(): Database {
   });
 }
 
-describe('a transaction', () => {
-  it('that could not begin in time leaves no connection behind on which nothing is committed', async () => {
+/** What was committed of the values put into a table of this name. */
+async function kept(table: string): Promise<unknown[]> {
+  const db = openThroughProxy();
+  try {
+    return (await db.query<{ value: number }>({ text: `select value from ${table} order by 1` })).map(
+      (row) => row.value,
+    );
+  } finally {
+    await db.close();
+  }
+}
+
+describe('a transaction that could not begin in time leaves no connection behind on which nothing is committed', () => {
+  it('in the data plane', async () => {
     const db = openThroughProxy();
     try {
-      await db.query({ text: 'create table kept (value int)' });
+      await db.query({ text: 'create table data_plane (value int)' });
       proxy.freeze();
-      const refused = db.transaction((query) => query({ text: 'insert into kept values (1)' }));
+      const refused = db.transaction((query) => query({ text: 'insert into data_plane values (1)' }));
       await expect(refused).rejects.toBeInstanceOf(Unavailable);
       proxy.thaw();
       await delay(50);
-      await db.query({ text: 'insert into kept values (2)' });
+      await db.query({ text: 'insert into data_plane values (2)' });
     } finally {
       await db.close();
     }
-    const afterwards = openThroughProxy();
+    expect(await kept('data_plane')).toEqual([2]);
+  });
+
+  it('in the control plane', async () => {
+    const db = openThroughProxy();
     try {
-      expect(await afterwards.query({ text: 'select value from kept' })).toEqual([{ value: 2 }]);
+      const control = await db.control();
+      await control.query('create table control_plane (value int)');
+      proxy.freeze();
+      const refused = inTransaction(db, (manager) => manager.query('insert into control_plane values (1)'));
+      await expect(refused).rejects.toBeInstanceOf(Unavailable);
+      proxy.thaw();
+      await delay(50);
+      await control.query('insert into control_plane values (2)');
     } finally {
-      await afterwards.close();
+      await db.close();
     }
+    expect(await kept('control_plane')).toEqual([2]);
   });
 });
