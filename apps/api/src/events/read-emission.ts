@@ -1,7 +1,7 @@
 import { scanEnvelopes } from '@posthorn/core';
 import type { z } from 'zod';
 import { bodyText, parseJsonText } from '../http/json-body.js';
-import { fieldErrors, validationFailed } from '../http/parse.js';
+import { fieldErrors, pointerTo, validationFailed } from '../http/parse.js';
 import { ProblemError, type FieldError } from '../http/problem.js';
 import { envelope } from './events.schema.js';
 
@@ -46,12 +46,13 @@ export function readEmission(
   envelopes.forEach((candidate, index) => {
     const result = envelope.safeParse(candidate);
     if (result.success) parsed.push(result.data);
-    else errors.push(...underRoot(fieldErrors(result.error.issues), rootOf(index)));
+    // One by one: there can be more of them than a call takes arguments.
+    else for (const error of underRoot(fieldErrors(result.error.issues), rootOf(index))) errors.push(error);
   });
   const scan = scanEnvelopes(text);
   if ('duplicateKey' in scan) {
-    const pointer = `${rootOf(scan.index)}/${encodeURIComponent(scan.duplicateKey.toWellFormed())}`;
-    errors.push({ pointer, detail: 'stands there twice' });
+    const error = { pointer: pointerTo([scan.duplicateKey]), detail: 'stands there twice' };
+    errors.push(...underRoot([error], rootOf(scan.index)));
   } else if (errors.length === 0) {
     scan.spans.forEach((span, index) => {
       if (!span.data) errors.push({ pointer: `${rootOf(index)}/data`, detail: 'is required' });

@@ -11,7 +11,7 @@ import { createApi } from '../api.js';
 import { errorCodes, type ErrorCode } from './error-codes.js';
 import { RouteTable } from './route-table.js';
 
-const MAX_REQUEST_BYTES = 300_000;
+const MAX_REQUEST_BYTES = 1_500_000;
 
 let database: TestDatabase;
 let proxy: FaultyProxy;
@@ -306,6 +306,24 @@ describe('a refusal', () => {
       }
     },
   );
+
+  it('is short and names a place, however much is wrong with an event', async () => {
+    const names = Array.from({ length: MAX_REQUEST_BYTES / 10 }, (_, index) => index.toString(36));
+    const strangers = `{${names.map((name) => `"${name}":1`).join(',')}}`;
+    const many = await call('POST', '/v1/events', { body: strangers });
+    expectProblem(many, 'validation_failed');
+    expect(many.body.errors).toHaveLength(100);
+
+    const long = 'x/~'.repeat(MAX_REQUEST_BYTES / 8);
+    const twice = await call('POST', '/v1/events', {
+      body: `[{"type":"a","data":1,"${long}":1,"${long}":1}]`,
+    });
+    expectProblem(twice, 'validation_failed');
+    expect(twice.body.errors).toContainEqual({
+      pointer: expect.stringMatching(/^#\/0\/x~1~0x.{0,600}$/),
+      detail: 'stands there twice',
+    });
+  });
 
   it('is never our fault, whatever is sent', async () => {
     const paths = app.get(RouteTable).routes.filter((route) => route.path.startsWith('/v1/'));
