@@ -126,7 +126,8 @@ export const errorCodes = {
   request_too_large: {
     status: 413,
     title: 'The request is too large',
-    meaning: 'The body exceeds `MAX_REQUEST_BYTES`; `detail` says the limit.',
+    meaning:
+      'The body exceeds `MAX_REQUEST_BYTES`, or 1 MiB where it holds no events; `detail` says the limit.',
   },
   payload_too_large: {
     status: 413,

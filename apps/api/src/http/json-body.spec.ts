@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { MAX_BODY_DEPTH, readJson } from './json-body.js';
+import { MAX_BODY_DEPTH, MAX_CONTROL_BODY_BYTES, readJson } from './json-body.js';
 import { ProblemError } from './problem.js';
 
 function refusal(body: Buffer | string | undefined): ProblemError {
@@ -38,6 +38,14 @@ describe('readJson', () => {
       Buffer.from('é'.repeat(9)),
     ]);
     expect(refusal(body).detail).toContain('byte 1000000 ');
+  });
+
+  it('refuses what is larger than anything it is sent before looking into it', () => {
+    const spaces = ' '.repeat(MAX_CONTROL_BODY_BYTES - 2);
+    expect(readJson(Buffer.from(`{}${spaces}`))).toEqual({});
+    const error = refusal(`{x${spaces} `);
+    expect(error.code).toBe('request_too_large');
+    expect(error.detail).toContain('1048576 bytes');
   });
 
   it('refuses members named __proto__ anywhere, with their pointer', () => {

@@ -3,6 +3,12 @@ import { locateJsonError } from './json-error.js';
 import { pointerTo, validationFailed } from './parse.js';
 import { ProblemError } from './problem.js';
 
+/**
+ * Larger than anything the control plane is sent. Checking a body of many small members costs half a second of the
+ * whole process for each MiB, so that the limit of events would let one caller hold up all others.
+ */
+export const MAX_CONTROL_BODY_BYTES = 1_048_576;
+
 /** Deeper than anything the control plane is sent; what walks or prints a value may recurse this far. */
 export const MAX_BODY_DEPTH = 64;
 
@@ -33,8 +39,14 @@ export function parseJsonText(text: string): unknown {
   }
 }
 
-/** The parsed body of a control-plane request: not deeper than `MAX_BODY_DEPTH`, and no member named `__proto__`. */
+/**
+ * The parsed body of a control-plane request: within `MAX_CONTROL_BODY_BYTES` and `MAX_BODY_DEPTH`, and without a
+ * member named `__proto__`.
+ */
 export function readJson(body: Buffer | undefined): unknown {
+  if (body !== undefined && body.length > MAX_CONTROL_BODY_BYTES) {
+    throw new ProblemError('request_too_large', `The body may have ${MAX_CONTROL_BODY_BYTES} bytes.`);
+  }
   const value = parseJsonText(bodyText(body));
   refuseHostileShape(value, []);
   return value;
