@@ -356,7 +356,7 @@ describe('docs/glossary.md', () => {
 describe('docs/operations.md', () => {
   /** Names of log events in the source of an app: the literals given to a logger, or to what passes them on. */
   function eventsOf(app: string): string[] {
-    const calls = /(?:\.(?:debug|info|warn|error)|\b(?:complain|note|at))\(\s*([^(){};]*)/g;
+    const calls = /(?:\.(?:debug|info|warn|error)|\b(?:complaints\.tell|note|at))\(\s*([^(){};]*)/g;
     return [...withoutComments(readAll(codeOf(`apps/${app}`))).matchAll(calls)].flatMap(([, given]) =>
       [...(given ?? '').matchAll(/'([a-z_]+\.[a-z_]+)'/g)].map(([, event]) => event ?? ''),
     );

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Lease } from '@posthorn/store';
+import { Unavailable, type Lease } from '@posthorn/store';
 import { ClaimLine } from './claim-line.js';
 import { Slots } from './slots.js';
 
@@ -44,7 +44,9 @@ describe('ClaimLine', () => {
   it('claims no more than there are slots, and holds the hint back until there are', async () => {
     const { claims, claimed, slots, begun } = line(2);
     let served = false;
-    const joined = claims.join(['a', 'b', 'c']).then(() => (served = true));
+    const joined = claims.join(['a', 'b', 'c']).then(() => {
+      served = true;
+    });
     await turn();
     expect([claimed, served]).toEqual([[['a', 'b']], false]);
     slots.release(1, begun[0]!.payloadBytes);
@@ -72,6 +74,25 @@ describe('ClaimLine', () => {
     await failing.claims.join(['a']);
     expect(failing.slots.inFlight()).toBe(0);
     expect(failing.errors).toHaveLength(1);
+  });
+
+  it('finds the one delivery that cannot be claimed, and claims its neighbours', async () => {
+    const { claims, begun, errors, slots } = line(10, 1000, (ids) =>
+      ids.includes('bad')
+        ? Promise.reject(new Error('no such partition'))
+        : Promise.resolve(ids.map((id) => lease(id))),
+    );
+    expect(await claims.join(['a', 'b', 'bad', 'c'])).toBe(false);
+    expect(begun.map(({ deliveryId }) => deliveryId).sort()).toEqual(['a', 'b', 'c']);
+    expect(slots.inFlight()).toBe(3);
+    expect(errors.length).toBeGreaterThan(0);
+    expect(await claims.join(['d'])).toBe(true);
+  });
+
+  it('does not ask a store that is down again and again', async () => {
+    const { claims, claimed } = line(10, 1000, () => Promise.reject(new Unavailable('down')));
+    expect(await claims.join(['a', 'b', 'c'])).toBe(false);
+    expect(claimed).toEqual([['a', 'b', 'c']]);
   });
 
   it('lets everybody go when it closes, also those that wait for a slot', async () => {

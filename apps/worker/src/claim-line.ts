@@ -1,4 +1,4 @@
-import type { Lease } from '@posthorn/store';
+import { Unavailable, type Lease } from '@posthorn/store';
 import type { Slots } from './slots.js';
 
 /** Bound of one claim, so that its statement stays a few milliseconds. */
@@ -6,8 +6,10 @@ const MAX_CLAIM = 250;
 
 interface Party {
   ids: string[];
+  /** Whether the claims of all its ids could be made. */
+  sound: boolean;
   /** All its ids were claimed or refused. */
-  served: () => void;
+  served: (sound: boolean) => void;
 }
 
 export interface ClaimLineOptions {
@@ -31,11 +33,15 @@ export class ClaimLine {
 
   constructor(private readonly options: ClaimLineOptions) {}
 
-  /** Resolves when each of the ids was claimed, or needs no claim; also when the line closes. */
-  join(ids: readonly string[]): Promise<void> {
-    if (this.closed || ids.length === 0) return Promise.resolve();
+  /**
+   * Resolves when each of the ids was claimed, or needs no claim; also when the line closes. False when a claim
+   * failed, or was not made.
+   */
+  join(ids: readonly string[]): Promise<boolean> {
+    if (this.closed) return Promise.resolve(false);
+    if (ids.length === 0) return Promise.resolve(true);
     return new Promise((resolve) => {
-      this.line.push({ ids: [...ids], served: resolve });
+      this.line.push({ ids: [...ids], sound: true, served: resolve });
       if (!this.serving) this.served = this.serve();
     });
   }
@@ -43,7 +49,7 @@ export class ClaimLine {
   /** Sends everybody away. Ids that were not claimed stay where they are: in the database. */
   async close(): Promise<void> {
     this.closed = true;
-    for (const party of this.line.splice(0)) party.served();
+    for (const party of this.line.splice(0)) party.served(false);
     this.options.slots.release(0, 0); // wakes the line if it waits for a slot
     await this.served;
   }
@@ -59,8 +65,9 @@ export class ClaimLine {
         continue;
       }
       const { ids, parties } = this.takeUpTo(free);
-      await this.claim([...new Set(ids)]);
-      for (const party of parties) party.served();
+      const sound = await this.claim([...new Set(ids)]);
+      for (const party of parties) party.sound &&= sound;
+      for (const party of parties) if (party.ids.length === 0) party.served(party.sound);
     }
     // In the same turn as the look at the line: whoever joins from now on begins to serve anew.
     this.serving = false;
@@ -73,27 +80,32 @@ export class ClaimLine {
       const first = this.line[0];
       if (!first) break;
       ids.push(...first.ids.splice(0, count - ids.length));
-      if (first.ids.length === 0) {
-        parties.push(first);
-        this.line.shift();
-      }
+      parties.push(first);
+      if (first.ids.length === 0) this.line.shift();
     }
     return { ids, parties };
   }
 
-  private async claim(ids: string[]): Promise<void> {
+  private async claim(ids: string[]): Promise<boolean> {
     const { slots } = this.options;
     slots.reserve(ids.length);
     // Before the statement: the lease cannot have begun earlier than this.
     const claimedAtMs = performance.now();
-    let leases: Lease[] = [];
     try {
-      leases = await this.options.claim(ids);
+      const leases = await this.options.claim(ids);
+      slots.addBytes(leases.reduce((sum, lease) => sum + lease.payloadBytes, 0));
+      slots.release(ids.length - leases.length, 0);
+      if (leases.length > 0) this.options.begin(leases, claimedAtMs);
+      return true;
     } catch (error) {
+      slots.release(ids.length, 0);
       this.options.onError(error);
+      if (error instanceof Unavailable || ids.length === 1) return false;
     }
-    slots.addBytes(leases.reduce((sum, lease) => sum + lease.payloadBytes, 0));
-    slots.release(ids.length - leases.length, 0);
-    if (leases.length > 0) this.options.begin(leases, claimedAtMs);
+    // One delivery that cannot be claimed holds up nobody but itself: it is found by halving.
+    const middle = ids.length >> 1;
+    await this.claim(ids.slice(0, middle));
+    await this.claim(ids.slice(middle));
+    return false;
   }
 }

@@ -23,7 +23,8 @@ import {
 } from '@posthorn/store';
 import { internalErrorRecord, lostRecord, sentRecord, unopenedRecord } from './attempt-record.js';
 import { ClaimLine } from './claim-line.js';
-import type { OpenedSubscription } from './opened-subscription.js';
+import { Complaints } from './complaints.js';
+import type { OpenedSubscription, UnopenedSubscription } from './opened-subscription.js';
 import { signedRequest } from './signed-request.js';
 import { Slots } from './slots.js';
 import type { SubscriptionBook } from './subscription-book.js';
@@ -54,6 +55,7 @@ export class DeliveryEngine {
   private readonly claims: ClaimLine;
   private readonly results: GroupCommit<AttemptRecord, boolean>;
   private readonly underWay = new Set<Promise<void>>();
+  private readonly complaints: Complaints;
   private stopping = false;
 
   constructor(
@@ -63,12 +65,13 @@ export class DeliveryEngine {
     private readonly logger: Logger,
     private readonly options: EngineOptions,
   ) {
+    this.complaints = new Complaints(logger);
     this.slots = new Slots(options.maxInFlight, options.maxInFlightBytes);
     this.claims = new ClaimLine({
       slots: this.slots,
       claim: (ids) => claimDeliveries(db, ids, options.lease),
       begin: (leases, claimedAtMs) => this.track(this.attemptAll(leases, claimedAtMs)),
-      onError: (error) => this.complain('claim.failed', error),
+      onError: (error) => this.complaints.tell('claim.failed', error),
     });
     this.results = new GroupCommit({
       commit: async (records) => {
@@ -81,17 +84,24 @@ export class DeliveryEngine {
     });
   }
 
-  /** Takes deliveries that may be due; resolves when they are claimed or dropped, not when they are attempted. */
-  take(deliveryIds: readonly string[]): Promise<void> {
+  /**
+   * Takes deliveries that may be due; resolves when they are claimed or dropped, not when they are attempted.
+   * False when a claim failed: asking again at once would fail again.
+   */
+  take(deliveryIds: readonly string[]): Promise<boolean> {
     return this.claims.join(deliveryIds);
   }
 
-  /** Records attempts whose lease ran out without a word, wherever they were made. */
+  /** Records attempts whose lease ran out without a word, wherever they were made. One that fails comes again. */
   async recordLost(leases: readonly LostLease[]): Promise<void> {
     await Promise.all(
       leases.map(async (lease) => {
         const record = lostRecord(lease, this.options.defaultPolicy);
-        this.log(record, await this.results.submit(record, RECORD_DEADLINE_MS));
+        try {
+          this.log(record, await this.results.submit(record, RECORD_DEADLINE_MS));
+        } catch (error) {
+          this.complaints.tell('loss.not_recorded', error, about(lease));
+        }
       }),
     );
   }
@@ -130,7 +140,7 @@ export class DeliveryEngine {
         this.track(this.attemptAndFree(lease, claimedAtMs, subscription, body));
       }
     } catch (error) {
-      this.complain('claim.not_prepared', error);
+      this.complaints.tell('claim.not_prepared', error);
       await this.release(leases);
       for (const lease of leases) this.slots.release(1, lease.payloadBytes);
     }
@@ -139,22 +149,26 @@ export class DeliveryEngine {
   private async attemptAndFree(
     lease: Lease,
     claimedAtMs: number,
-    subscription: OpenedSubscription | Error | undefined,
+    subscription: OpenedSubscription | UnopenedSubscription | undefined,
     body: Buffer | undefined,
   ): Promise<void> {
+    const leaseEndsAtMs = claimedAtMs + lease.leaseMs;
     try {
       if (subscription === undefined) {
         await this.release([lease]); // deleted since the claim: the next claim ends it
-      } else if (subscription instanceof Error) {
-        await this.block(lease, subscription);
+      } else if ('unopened' in subscription) {
+        this.complaints.tell('subscription.not_opened', subscription.unopened, about(lease));
+        await this.finish(unopenedRecord(lease, this.db.nowMs(), subscription.policy), lease, leaseEndsAtMs);
       } else if (body === undefined) {
-        await this.fail(lease, new Error('the payload is gone'));
+        await this.fail(lease, new Error('the payload is gone'), leaseEndsAtMs);
       } else {
         await this.attempt(lease, claimedAtMs, subscription, body);
       }
     } catch (error) {
-      this.complain('attempt.failed', error, lease);
-      if (!(error instanceof Unavailable)) await this.fail(lease, error).catch(() => undefined); // complained above
+      this.complaints.tell('attempt.failed', error, about(lease));
+      // Told already; should this fail too, the lease lapses.
+      if (!(error instanceof Unavailable))
+        await this.fail(lease, error, leaseEndsAtMs).catch(() => undefined);
     } finally {
       this.slots.release(1, lease.payloadBytes);
     }
@@ -187,24 +201,18 @@ export class DeliveryEngine {
           };
     const decision = afterAttempt({ ...lease, policy: subscription.policy }, result, Math.random());
     const record = sentRecord(lease, request, sent, result, decision);
-    this.log(record, await this.recordSurely(record, claimedAtMs + lease.leaseMs), lease);
-  }
-
-  /**
-   * A secret does not open with our ENCRYPTION_KEY. An operator can mend that, so the delivery is retried on
-   * its schedule.
-   */
-  private async block(lease: Lease, error: Error): Promise<void> {
-    this.complain('subscription.not_opened', error, lease);
-    const record = unopenedRecord(lease, this.db.nowMs(), this.options.defaultPolicy);
-    this.log(record, await this.results.submit(record, RECORD_DEADLINE_MS), lease);
+    await this.finish(record, lease, claimedAtMs + lease.leaseMs);
   }
 
   /** Our own fault, and one that a repetition would not mend: ends the delivery visibly instead of looping. */
-  private async fail(lease: Lease, error: unknown): Promise<void> {
-    this.complain('delivery.internal_error', error, lease);
+  private async fail(lease: Lease, error: unknown, leaseEndsAtMs: number): Promise<void> {
+    this.complaints.tell('delivery.internal_error', error, about(lease));
     const record = internalErrorRecord(lease, this.db.nowMs(), this.options.defaultPolicy);
-    this.log(record, await this.results.submit(record, RECORD_DEADLINE_MS), lease);
+    await this.finish(record, lease, leaseEndsAtMs);
+  }
+
+  private async finish(record: AttemptRecord, lease: Lease, leaseEndsAtMs: number): Promise<void> {
+    this.log(record, await this.recordSurely(record, leaseEndsAtMs), lease);
   }
 
   /** Keeps a result through an outage of the store: what was sent is worth more than a free slot. */
@@ -230,7 +238,7 @@ export class DeliveryEngine {
       } catch (error) {
         const giveUp = this.stopping || performance.now() > untilMs;
         if (!(error instanceof Unavailable) || giveUp) {
-          this.complain('claim.not_released', error); // the leases lapse instead
+          this.complaints.tell('claim.not_released', error); // the leases lapse instead
           return;
         }
         await delay(TRY_STORE_AGAIN_MS);
@@ -260,11 +268,8 @@ export class DeliveryEngine {
       recorded,
     });
   }
+}
 
-  private complain(event: string, error: unknown, lease?: Lease): void {
-    this.logger[error instanceof Unavailable ? 'warn' : 'error'](event, {
-      error,
-      ...(lease && { deliveryId: encodeId('dlv', lease.deliveryId), attemptNumber: lease.attemptNumber }),
-    });
-  }
+function about(lease: Pick<Lease, 'deliveryId' | 'attemptNumber'>): Record<string, unknown> {
+  return { deliveryId: encodeId('dlv', lease.deliveryId), attemptNumber: lease.attemptNumber };
 }

@@ -41,10 +41,11 @@ export class DueWatch {
     const limit = queueHasRoom ? MAX_LOOK : this.engine.slots.free();
     if (limit === 0) return false;
     const due = await lookAtDue(this.db, limit, this.options.offerAfterMs);
-    await this.engine.recordLost(due.lost);
     const offered = queueHasRoom && (await this.queue.offer(due.deliveryIds));
-    if (!offered) await this.engine.take(due.deliveryIds);
-    return due.deliveryIds.length + due.lost.length >= limit;
+    // What the queue did not take is claimed here, but no more than can begin now: the rest comes again.
+    const taken = offered || (await this.engine.take(due.deliveryIds.slice(0, this.engine.slots.free())));
+    await this.engine.recordLost(due.lost);
+    return taken && due.deliveryIds.length + due.lost.length >= limit;
   }
 
   private async serveBacklog(): Promise<boolean> {
@@ -53,7 +54,7 @@ export class DueWatch {
     const perSubscription = Math.min(PER_SUBSCRIPTION, free);
     const subscriptions = Math.max(1, Math.min(MAX_SUBSCRIPTIONS_SERVED, Math.floor(free / perSubscription)));
     const picked = await pickBacklog(this.db, subscriptions, perSubscription);
-    await this.engine.take(picked);
-    return picked.length > 0;
+    const taken = await this.engine.take(picked);
+    return taken && picked.length > 0;
   }
 }

@@ -14,33 +14,43 @@ export interface OpenedSubscription {
   policy: RetryPolicy;
 }
 
+/** A subscription of which a value does not open with our keys: the wrong key, or a row that was tampered with. */
+export interface UnopenedSubscription {
+  unopened: unknown;
+  policy: RetryPolicy;
+}
+
 export interface DeploymentDefaults {
   timeoutMs: number;
   policy: RetryPolicy;
 }
 
-/** @throws when a value does not open: the wrong ENCRYPTION_KEY, or a row that was tampered with */
 export function openSubscription(
   stored: SubscriptionForSending,
   box: SecretBox,
   defaults: DeploymentDefaults,
-): OpenedSubscription {
+): OpenedSubscription | UnopenedSubscription {
   const { id, tenant } = stored;
-  return {
-    id,
-    version: stored.version,
-    url: stored.url,
-    customHeaders: Object.fromEntries(
-      Object.entries(stored.headersSealed).map(([name, sealed]) => [
-        name,
-        box.open(Buffer.from(sealed, 'base64'), sealedHeaderContext(tenant, id, name)).toString('utf8'),
-      ]),
-    ),
-    secrets: stored.secrets.map((secret) => ({
-      key: box.open(secret.sealed, sealedSecretContext(tenant, secret.id)),
-      expiresAtMs: secret.expiresAtMs,
-    })),
-    timeoutMs: stored.timeoutMs ?? defaults.timeoutMs,
-    policy: stored.retry ?? defaults.policy,
-  };
+  const policy = stored.retry ?? defaults.policy;
+  try {
+    return {
+      id,
+      version: stored.version,
+      url: stored.url,
+      customHeaders: Object.fromEntries(
+        Object.entries(stored.headersSealed).map(([name, sealed]) => [
+          name,
+          box.open(Buffer.from(sealed, 'base64'), sealedHeaderContext(tenant, id, name)).toString('utf8'),
+        ]),
+      ),
+      secrets: stored.secrets.map((secret) => ({
+        key: box.open(secret.sealed, sealedSecretContext(tenant, secret.id)),
+        expiresAtMs: secret.expiresAtMs,
+      })),
+      timeoutMs: stored.timeoutMs ?? defaults.timeoutMs,
+      policy,
+    };
+  } catch (unopened) {
+    return { unopened, policy };
+  }
 }

@@ -1,7 +1,12 @@
 import { LRUCache } from 'lru-cache';
 import type { SecretBox } from '@posthorn/runtime';
 import { loadSubscriptionsForSending, type Database, type Lease } from '@posthorn/store';
-import { openSubscription, type DeploymentDefaults, type OpenedSubscription } from './opened-subscription.js';
+import {
+  openSubscription,
+  type DeploymentDefaults,
+  type OpenedSubscription,
+  type UnopenedSubscription,
+} from './opened-subscription.js';
 
 /** Of the size of a few kilobytes each. */
 const MAX_SUBSCRIPTIONS = 10_000;
@@ -11,7 +16,9 @@ const MAX_SUBSCRIPTIONS = 10_000;
  * that it was granted under, and a copy of another version is loaded again.
  */
 export class SubscriptionBook {
-  private readonly copies = new LRUCache<string, OpenedSubscription | Error>({ max: MAX_SUBSCRIPTIONS });
+  private readonly copies = new LRUCache<string, OpenedSubscription | UnopenedSubscription>({
+    max: MAX_SUBSCRIPTIONS,
+  });
 
   constructor(
     private readonly db: Database,
@@ -20,10 +27,10 @@ export class SubscriptionBook {
   ) {}
 
   /**
-   * The subscriptions of these leases, by id. Missing: deleted meanwhile. An `Error` in its place: it does not
-   * open with our keys.
+   * The subscriptions of these leases, by id. Missing: deleted meanwhile. One that does not open
+   * with our keys is loaded again each time.
    */
-  async open(leases: readonly Lease[]): Promise<Map<string, OpenedSubscription | Error>> {
+  async open(leases: readonly Lease[]): Promise<Map<string, OpenedSubscription | UnopenedSubscription>> {
     const wanted = new Map(leases.map((lease) => [lease.subscriptionId, lease.subscriptionVersion]));
     const stale = [...wanted].filter(([id, version]) => !this.isFresh(this.copies.get(id), version));
     if (stale.length > 0) {
@@ -32,10 +39,10 @@ export class SubscriptionBook {
         this.db,
         stale.map(([id]) => id),
       )) {
-        this.copies.set(stored.id, this.tryToOpen(stored));
+        this.copies.set(stored.id, openSubscription(stored, this.box, this.defaults));
       }
     }
-    const opened = new Map<string, OpenedSubscription | Error>();
+    const opened = new Map<string, OpenedSubscription | UnopenedSubscription>();
     for (const id of wanted.keys()) {
       const copy = this.copies.get(id);
       if (copy) opened.set(id, copy);
@@ -43,15 +50,7 @@ export class SubscriptionBook {
     return opened;
   }
 
-  private isFresh(copy: OpenedSubscription | Error | undefined, version: number): boolean {
-    return copy !== undefined && !(copy instanceof Error) && copy.version >= version;
-  }
-
-  private tryToOpen(stored: Parameters<typeof openSubscription>[0]): OpenedSubscription | Error {
-    try {
-      return openSubscription(stored, this.box, this.defaults);
-    } catch (error) {
-      return error instanceof Error ? error : new Error(String(error));
-    }
+  private isFresh(copy: OpenedSubscription | UnopenedSubscription | undefined, version: number): boolean {
+    return copy !== undefined && 'version' in copy && copy.version >= version;
   }
 }

@@ -4,6 +4,7 @@ import { migrations } from '@posthorn/migrations';
 import type { HintConsumer, HintQueue } from '@posthorn/queue';
 import { ConfigError, type Config, type Logger, type SecretBox } from '@posthorn/runtime';
 import { opensStoredSecrets, storeReadiness, Unavailable, type Database } from '@posthorn/store';
+import { Complaints } from './complaints.js';
 import type { DeliveryEngine } from './delivery-engine.js';
 import type { DueWatch } from './due-watch.js';
 import { openHealthPage, type HealthPage } from './health-page.js';
@@ -22,8 +23,6 @@ export interface WorkerParts {
 }
 
 const WAIT_FOR_DATABASE_MS = 500;
-/** A failure that goes on is reported this often. */
-const REPEAT_COMPLAINT_MS = 10_000;
 
 /** The life of a worker: starts its loops when the database answers, stops them within a bound. */
 export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -33,9 +32,11 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
   private started: Promise<void> | undefined;
   private stopping = false;
   private readonly expectedMigrations = migrations.map((Migration) => new Migration().name);
-  private readonly complainedAtMs = new Map<string, number>();
+  private readonly complaints: Complaints;
 
-  constructor(private readonly parts: WorkerParts) {}
+  constructor(private readonly parts: WorkerParts) {
+    this.complaints = new Complaints(parts.logger);
+  }
 
   async onApplicationBootstrap(): Promise<void> {
     const { config, db, logger } = this.parts;
@@ -63,7 +64,9 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
       this.consumer?.stop(),
       ...this.loops.map((loop) => loop.stop()),
     ]);
-    await housekeeping.giveUp().catch((error: unknown) => this.complain('housekeeping.not_given_up', error));
+    await housekeeping
+      .giveUp()
+      .catch((error: unknown) => this.complaints.tell('housekeeping.not_given_up', error));
     await queue.close();
     await db.close();
     await this.health?.close();
@@ -78,15 +81,17 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
       repeat(
         () => dueWatch.look(),
         config.OFFER_INTERVAL_MS,
-        (error) => this.complain('due.not_looked_at', error),
+        (error) => this.complaints.tell('due.not_looked_at', error),
       ),
       repeat(
         () => housekeeping.round(),
         config.HOUSEKEEPING_INTERVAL_MS,
-        (error) => this.complain('housekeeping.failed', error),
+        (error) => this.complaints.tell('housekeeping.failed', error),
       ),
     ];
-    this.consumer = queue.consume((ids) => engine.take(ids), config.HINT_CONCURRENCY);
+    this.consumer = queue.consume(async (ids) => {
+      await engine.take(ids);
+    }, config.HINT_CONCURRENCY);
     logger.info('worker.started', { queue: config.QUEUE_BACKEND, maxInFlight: config.MAX_IN_FLIGHT });
   }
 
@@ -108,16 +113,9 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
         return;
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error;
-        this.complain('database.waited_for', error);
+        this.complaints.tell('database.waited_for', error);
         await delay(WAIT_FOR_DATABASE_MS);
       }
     }
-  }
-
-  private complain(event: string, error: unknown): void {
-    const nowMs = performance.now();
-    if (nowMs - (this.complainedAtMs.get(event) ?? -Infinity) < REPEAT_COMPLAINT_MS) return;
-    this.complainedAtMs.set(event, nowMs);
-    this.parts.logger[error instanceof Unavailable ? 'warn' : 'error'](event, { error });
   }
 }

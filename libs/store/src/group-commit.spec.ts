@@ -94,16 +94,31 @@ describe('GroupCommit', () => {
     expect(groups).toHaveLength(1);
   });
 
-  it('refuses an item whose deadline passes, in flight or waiting, and frees its place', async () => {
-    const { group, nth } = manual({
-      maxGroup: { rows: 1, bytes: 100 },
-      maxWaiting: { items: 2, bytes: 100 },
-    });
+  it('refuses an item whose deadline passes, in flight or waiting', async () => {
+    const { group, groups, nth } = manual({ maxGroup: { rows: 1, bytes: 100 } });
     const both = await Promise.allSettled([group.submit(1, 20), group.submit(2, 20)]);
     expect(both.map((result) => result.status)).toEqual(['rejected', 'rejected']);
     (await nth(0)).finish();
     const next = group.submit(3, MINUTE_MS);
     (await nth(1)).finish();
     expect(await next).toBe('3');
+    expect(groups.map(({ items }) => items)).toEqual([[1], [3]]);
+  });
+
+  it('counts a refused item against its bounds for as long as a hanging group holds it', async () => {
+    const { group, nth } = manual({
+      maxGroup: { rows: 1, bytes: 100 },
+      maxWaiting: { items: 2, bytes: 100 },
+    });
+    await Promise.allSettled([group.submit(1, 20), group.submit(2, 20)]);
+    const waits = group.submit(3, MINUTE_MS);
+    await expect(group.submit(4, MINUTE_MS)).rejects.toThrow('too much is waiting');
+    (await nth(0)).finish();
+    (await nth(1)).finish();
+    expect(await waits).toBe('3');
+    const after = [group.submit(5, MINUTE_MS), group.submit(6, MINUTE_MS)];
+    (await nth(2)).finish();
+    (await nth(3)).finish();
+    expect(await Promise.all(after)).toEqual(['5', '6']);
   });
 });

@@ -28,6 +28,9 @@ interface Entry<Item, Result> {
   item: Item;
   size: Size;
   settled: boolean;
+  inFlight: boolean;
+  /** Refused while in flight: its memory is in use until its group ends. */
+  expired: boolean;
   timer: NodeJS.Timeout;
   resolve: (result: Result) => void;
   reject: (reason: unknown) => void;
@@ -66,6 +69,8 @@ export class GroupCommit<Item, Result> {
         item,
         size,
         settled: false,
+        inFlight: false,
+        expired: false,
         timer: setTimeout(() => this.expire(entry), Math.max(0, withinMs)),
         resolve,
         reject,
@@ -93,21 +98,15 @@ export class GroupCommit<Item, Result> {
     const group: Entry<Item, Result>[] = [];
     let rows = 0;
     let bytes = 0;
-    let taken = 0;
     for (const entry of this.queue) {
-      if (!entry.settled) {
-        if (
-          group.length > 0 &&
-          (rows + entry.size.rows > maxGroup.rows || bytes + entry.size.bytes > maxGroup.bytes)
-        )
-          break;
-        rows += entry.size.rows;
-        bytes += entry.size.bytes;
-        group.push(entry);
-      }
-      taken += 1;
+      const fits = rows + entry.size.rows <= maxGroup.rows && bytes + entry.size.bytes <= maxGroup.bytes;
+      if (group.length > 0 && !fits) break;
+      rows += entry.size.rows;
+      bytes += entry.size.bytes;
+      entry.inFlight = true;
+      group.push(entry);
     }
-    this.queue.splice(0, taken);
+    this.queue.splice(0, group.length);
     return group;
   }
 
@@ -117,6 +116,7 @@ export class GroupCommit<Item, Result> {
     try {
       await this.commitTogether(group);
     } finally {
+      for (const entry of group) if (entry.expired) this.leave(entry);
       this.inFlight -= 1;
       this.schedule();
     }
@@ -138,15 +138,25 @@ export class GroupCommit<Item, Result> {
   }
 
   private expire(entry: Entry<Item, Result>): void {
-    this.settle(entry, () => entry.reject(new Unavailable('the database did not answer in time')));
+    entry.settled = true;
+    entry.expired = entry.inFlight;
+    if (!entry.inFlight) {
+      this.queue.splice(this.queue.indexOf(entry), 1);
+      this.leave(entry);
+    }
+    entry.reject(new Unavailable('the database did not answer in time'));
   }
 
   private settle(entry: Entry<Item, Result>, answer: () => void): void {
     if (entry.settled) return;
     entry.settled = true;
     clearTimeout(entry.timer);
-    this.waiting.items -= entry.size.items;
-    this.waiting.bytes -= entry.size.bytes;
+    this.leave(entry);
     answer();
+  }
+
+  private leave({ size }: Entry<Item, Result>): void {
+    this.waiting.items -= size.items;
+    this.waiting.bytes -= size.bytes;
   }
 }

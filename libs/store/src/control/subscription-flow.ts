@@ -28,15 +28,23 @@ export async function openFlow(
   );
 }
 
-/** Tells the workers that the configuration changed: they load it again before their next attempt. */
+/**
+ * Tells the workers that the configuration changed: they load it again before their next attempt. What was
+ * held because the old URL is gone, or asked us to wait, is not held at another one (`isElsewhere`).
+ */
 export async function bumpFlowVersion(
   manager: EntityManager,
   subscriptionId: string,
-  timeoutMs: number | null,
+  { timeoutMs, isElsewhere }: { timeoutMs: number | null; isElsewhere: boolean },
 ): Promise<void> {
   await manager.query(
-    'update posthorn.flows set version = version + 1, timeout_ms = $2 where subscription_id = $1',
-    [subscriptionId, timeoutMs],
+    `update posthorn.flows
+        set version = version + 1, timeout_ms = $2,
+            hold_until = case when not $3 then hold_until end,
+            hold_reason = case when not $3 then hold_reason end,
+            gone_at = case when not $3 then gone_at end
+      where subscription_id = $1`,
+    [subscriptionId, timeoutMs, isElsewhere],
   );
 }
 

@@ -227,6 +227,26 @@ describe('listSubscriptions', () => {
 });
 
 describe('patchSubscription', () => {
+  it('ends a hold when the URL changes, and only then: the new URL starts afresh', async () => {
+    const made = await make({});
+    const hold = () =>
+      db.query({
+        text: `update posthorn.flows set hold_until = now() + interval '1 h', hold_reason = 'gone', gone_at = now()
+                where subscription_id = $1`,
+        values: [made.id],
+      });
+    const held = async () =>
+      db.query({
+        text: 'select hold_reason, gone_at is null as fresh from posthorn.flows where subscription_id = $1',
+        values: [made.id],
+      });
+    await hold();
+    await patchSubscription(db, ALL, made.id, () => ({ description: 'same place' }));
+    expect(await held()).toEqual([{ hold_reason: 'gone', fresh: false }]);
+    await patchSubscription(db, ALL, made.id, () => ({ url: 'https://example.org/elsewhere' }));
+    expect(await held()).toEqual([{ hold_reason: null, fresh: true }]);
+  });
+
   it('changes what it is told, replaces the patterns and tells the workers', async () => {
     const made = await make({ eventTypes: ['a', 'b.*'], timeoutMs: 4000 });
     const before = await getSubscription(db, ALL, made.id);

@@ -140,11 +140,10 @@ export async function patchSubscription(
       await deletePatterns(manager, [id]);
       await insertPatterns(manager, { ...current, eventTypes: changed.eventTypes });
     }
-    await bumpFlowVersion(
-      manager,
-      id,
-      changed.timeoutMs === undefined ? current.timeoutMs : changed.timeoutMs,
-    );
+    await bumpFlowVersion(manager, id, {
+      timeoutMs: changed.timeoutMs === undefined ? current.timeoutMs : changed.timeoutMs,
+      isElsewhere: changed.url !== undefined && changed.url !== current.url,
+    });
     return readOne(manager, scope, id);
   });
 }

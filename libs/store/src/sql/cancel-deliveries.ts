@@ -1,4 +1,5 @@
 import type { Database } from '../database.js';
+import { logAsCancelled } from './log-as-cancelled.js';
 
 export type CancelResult = 'cancelled' | 'in_flight' | 'finished' | 'not_found';
 
@@ -16,13 +17,7 @@ export async function cancelDelivery(db: Database, tenant: string | null, id: st
         delete from posthorn.open_deliveries
          where id = $1 and state = 'pending' and ($2::text is null or tenant = $2)
         returning *
-      ), logged as (
-        insert into posthorn.deliveries
-          (id, event_id, subscription_id, tenant, event_type, payload_bytes, state, reason, finished_at,
-           attempt_number, last_outcome, last_status_code, status_class)
-        select id, event_id, subscription_id, tenant, event_type, payload_bytes, 'cancelled',
-               'cancelled_by_request', now(), attempt_number, last_outcome, last_status_code, status_class
-          from gone
+      ), logged as ( ${logAsCancelled('gone', 'cancelled_by_request')}
       )
       select case
         when exists (select from gone) then 'cancelled'
@@ -46,9 +41,13 @@ export async function cancelOpenDeliveriesOfDeleted(db: Database, limit: number)
     name: 'cancel-deliveries-of-deleted',
     text: `
       with deleted as materialized (
-        select id from posthorn.subscriptions
-         where deleted_at is not null and backlog_cancelled_at is null
-         order by deleted_at limit 10
+        select s.id, exists (
+                 select from posthorn.open_deliveries d where d.subscription_id = s.id and d.state = 'pending'
+               ) as has_pending
+          from posthorn.subscriptions s
+         where s.deleted_at is not null and s.backlog_cancelled_at is null
+         -- those whose deliveries are all in flight must not keep the others waiting
+         order by has_pending desc, s.deleted_at limit 10
       ), open as materialized (
         select d.id
           from deleted s
@@ -60,13 +59,7 @@ export async function cancelOpenDeliveriesOfDeleted(db: Database, limit: number)
       ), gone as (
         delete from posthorn.open_deliveries d using open where d.id = open.id
         returning d.*
-      ), logged as (
-        insert into posthorn.deliveries
-          (id, event_id, subscription_id, tenant, event_type, payload_bytes, state, reason, finished_at,
-           attempt_number, last_outcome, last_status_code, status_class)
-        select id, event_id, subscription_id, tenant, event_type, payload_bytes, 'cancelled',
-               'subscription_deleted', now(), attempt_number, last_outcome, last_status_code, status_class
-          from gone
+      ), logged as ( ${logAsCancelled('gone', 'subscription_deleted')}
       ), done as (
         update posthorn.subscriptions s set backlog_cancelled_at = now()
           from deleted

@@ -1,5 +1,6 @@
 import type { FinishedState, Trigger } from '@posthorn/core';
 import type { Database } from '../database.js';
+import { logAsCancelled } from './log-as-cancelled.js';
 
 /** A worker's time-limited right to make one attempt. */
 export interface Lease {
@@ -123,13 +124,7 @@ export async function claimDeliveries(
          using judged j
          where d.id = j.id and j.verdict = 'deleted'
         returning d.*
-      ), cancelled as (
-        insert into posthorn.deliveries
-          (id, event_id, subscription_id, tenant, event_type, payload_bytes, state, reason, finished_at,
-           attempt_number, last_outcome, last_status_code, status_class)
-        select id, event_id, subscription_id, tenant, event_type, payload_bytes, 'cancelled',
-               'subscription_deleted', now(), attempt_number, last_outcome, last_status_code, status_class
-          from orphaned
+      ), cancelled as ( ${logAsCancelled('orphaned', 'subscription_deleted')}
       )
       update posthorn.open_deliveries d
          set state = 'in_flight', attempt_number = d.attempt_number + 1, leased_at = now(),
