@@ -14,9 +14,16 @@ const externalId = z
     example: 'payment_8f14e45f',
   });
 
-/** An offset can lead out of the years that RFC 3339, and so the body that is sent, can write. */
+const FIRST_TIME_MS = Date.parse('0000-01-01T00:00:00Z');
+const LAST_TIME_MS = Date.parse('9999-12-31T23:59:59.999Z');
+
+/**
+ * An offset can lead out of the years that RFC 3339, and so the body that is sent, can write. Text that is no time
+ * comes here too, and was complained about before.
+ */
 function hasFourDigitYear(time: string): boolean {
-  return /^\d{4}-/.test(new Date(time).toISOString());
+  const timeMs = Date.parse(time);
+  return Number.isNaN(timeMs) || (timeMs >= FIRST_TIME_MS && timeMs <= LAST_TIME_MS);
 }
 
 /** What a producer emits. `data` is only looked at for being there: it is sent on byte for byte. */

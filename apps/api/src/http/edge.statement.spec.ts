@@ -224,6 +224,20 @@ describe('a refusal', () => {
       { body: { type: 'a', data: 1, timestamp: '9999-12-31T23:59:59-00:01' } },
     ],
     [
+      'a leap second',
+      'validation_failed',
+      'POST',
+      '/v1/events',
+      { body: { type: 'a', data: 1, timestamp: '2016-12-31T23:59:60Z' } },
+    ],
+    [
+      'an offset of more than a day',
+      'validation_failed',
+      'POST',
+      '/v1/events',
+      { body: { type: 'a', data: 1, timestamp: '2026-02-20T00:00:00+99:99' } },
+    ],
+    [
       'a time before the first year',
       'validation_failed',
       'POST',
