@@ -4,7 +4,7 @@ export { GroupCommit, type GroupCommitOptions, type Size } from './group-commit.
 export { migrateDatabase, type MigrateOptions } from './migrate-database.js';
 export { ensurePartitions } from './partitions.js';
 export { storeReadiness, type Check } from './store-readiness.js';
-export { tenantFilter, type TenantScope } from './tenant-scope.js';
+export type { TenantScope } from './tenant-scope.js';
 
 export {
   EventIntake,

@@ -6,10 +6,10 @@ import {
   readAttempts,
   readDelivery,
   resendDelivery,
-  tenantFilter,
   type CancelResult,
   type DeliveryRow,
   type ResendResult,
+  type TenantScope,
 } from '@posthorn/store';
 import type { FastifyRequest } from 'fastify';
 import { HintSender } from '../hint-sender.js';
@@ -46,7 +46,7 @@ export class DeliveriesController {
     const asked = pageRequestOf(query);
     const rows = await listDeliveries(
       this.db,
-      tenantFilter(scopeOf(principalOf(request), query.tenant)),
+      scopeOf(principalOf(request), query.tenant),
       {
         subscriptionId: query.subscription,
         eventId: query.event,
@@ -72,8 +72,8 @@ export class DeliveriesController {
   @HttpCode(202)
   @Serves(resend)
   async resend(@Req() request: FastifyRequest) {
-    const { id, tenant } = target(request);
-    refuse(await resendDelivery(this.db, tenant, id, this.hints.offerAfterMs()), RESEND_PROBLEMS);
+    const { id, scope } = target(request);
+    refuse(await resendDelivery(this.db, scope, id, this.hints.offerAfterMs()), RESEND_PROBLEMS);
     this.hints.send([id]);
     return presentDelivery(await this.find(request));
   }
@@ -82,14 +82,14 @@ export class DeliveriesController {
   @HttpCode(200)
   @Serves(cancel)
   async cancel(@Req() request: FastifyRequest) {
-    const { id, tenant } = target(request);
-    refuse(await cancelDelivery(this.db, tenant, id), CANCEL_PROBLEMS);
+    const { id, scope } = target(request);
+    refuse(await cancelDelivery(this.db, scope, id), CANCEL_PROBLEMS);
     return presentDelivery(await this.find(request));
   }
 
   private async find(request: FastifyRequest): Promise<DeliveryRow> {
-    const { id, tenant } = target(request);
-    const row = await readDelivery(this.db, tenant, id);
+    const { id, scope } = target(request);
+    const row = await readDelivery(this.db, scope, id);
     if (!row) throw notFound();
     return row;
   }
@@ -121,10 +121,10 @@ function refuse(result: string, problems: Partial<Record<string, [ErrorCode, str
   if (problem) throw new ProblemError(...problem);
 }
 
-function target(request: FastifyRequest): { id: string; tenant: string | null } {
+function target(request: FastifyRequest): { id: string; scope: TenantScope } {
   const { id } = paramsOf(request, deliveryParams);
   if (id === undefined) throw notFound();
-  return { id, tenant: tenantFilter(scopeOf(principalOf(request))) };
+  return { id, scope: scopeOf(principalOf(request)) };
 }
 
 function notFound(): ProblemError {

@@ -1,5 +1,5 @@
 import { Controller, Get, Inject, Post, Req, Res } from '@nestjs/common';
-import { Database, listDeliveries, listEvents, readEvent, tenantFilter } from '@posthorn/store';
+import { Database, listDeliveries, listEvents, readEvent } from '@posthorn/store';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { presentDelivery } from '../deliveries/present-delivery.js';
 import { page } from '../http/cursor.js';
@@ -55,7 +55,7 @@ export class EventsController {
     const asked = pageRequestOf(query);
     const rows = await listEvents(
       this.db,
-      tenantFilter(scopeOf(principalOf(request), query.tenant)),
+      scopeOf(principalOf(request), query.tenant),
       { type: query.type, externalId: query.externalId, sinceMs: query.since, untilMs: query.until },
       sliceOf(asked),
     );
@@ -66,11 +66,16 @@ export class EventsController {
   @Serves(getEvent)
   async get(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
     const { id } = paramsOf(request, eventParams);
-    const tenant = tenantFilter(scopeOf(principalOf(request)));
-    const event = id === undefined ? undefined : await readEvent(this.db, tenant, id);
+    const scope = scopeOf(principalOf(request));
+    const event = id === undefined ? undefined : await readEvent(this.db, scope, id);
     if (!event) throw new ProblemError('event_not_found', 'There is no event of this id.');
     const asked = { limit: DELIVERIES_SHOWN, cursor: undefined };
-    const rows = await listDeliveries(this.db, event.tenant, { eventId: event.id }, sliceOf(asked));
+    const rows = await listDeliveries(
+      this.db,
+      { tenant: event.tenant },
+      { eventId: event.id },
+      sliceOf(asked),
+    );
     const deliveries = page(rows, asked, (row) => row.id, presentDelivery);
     reply.type('application/json; charset=utf-8');
     return eventJson({ ...presentEvent(event), deliveries }, event.body);

@@ -7,7 +7,6 @@ import {
   readAttempts,
   readDelivery,
   readEventExample,
-  tenantFilter,
   unknownEventTypes,
   type AttemptRow,
   type DeliveryRow,
@@ -52,7 +51,7 @@ export async function testSubscription(
   deps.hints.send([deliveryId]);
 
   const waitMs = (subscription.timeoutMs ?? rules.defaults.timeoutMs) + deps.slackMs;
-  const delivery = await finished(deps, tenantFilter(scope), deliveryId, waitMs);
+  const delivery = await finished(deps, scope, deliveryId, waitMs);
   if (!delivery) {
     throw new ProblemError(
       'test_not_attempted',
@@ -89,14 +88,14 @@ async function openDelivery(
 /** The delivery once it has finished; undefined when that takes longer than `waitMs`. */
 async function finished(
   { db }: TestDeps,
-  tenant: string | null,
+  scope: TenantScope,
   deliveryId: string,
   waitMs: number,
 ): Promise<DeliveryRow | undefined> {
   const deadlineMs = performance.now() + waitMs;
   while (performance.now() < deadlineMs) {
     await wait(POLL_INTERVAL_MS);
-    const delivery = await readDelivery(db, tenant, deliveryId);
+    const delivery = await readDelivery(db, scope, deliveryId);
     if (delivery?.finished_at) return delivery;
   }
   return undefined;

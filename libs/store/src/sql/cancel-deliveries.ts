@@ -1,4 +1,5 @@
 import type { Database } from '../database.js';
+import { tenantFilter, type TenantScope } from '../tenant-scope.js';
 import { logAsCancelled } from './log-as-cancelled.js';
 
 export type CancelResult = 'cancelled' | 'in_flight' | 'finished' | 'not_found';
@@ -9,7 +10,8 @@ export type CancelResult = 'cancelled' | 'in_flight' | 'finished' | 'not_found';
  * A delivery that waits for a resend is cancelled like any other; one that had finished before gets
  * `cancelled` too, because that is what was asked for last.
  */
-export async function cancelDelivery(db: Database, tenant: string | null, id: string): Promise<CancelResult> {
+export async function cancelDelivery(db: Database, scope: TenantScope, id: string): Promise<CancelResult> {
+  const tenant = tenantFilter(scope);
   const [row] = await db.query<{ result: CancelResult }>({
     name: 'cancel-delivery',
     text: `

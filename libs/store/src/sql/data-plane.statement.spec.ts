@@ -15,6 +15,7 @@ import { lookAtDue, pickBacklog } from './offer-due.js';
 import { recordAttempts, type AttemptRecord } from './record-attempts.js';
 import { resendDelivery } from './resend-delivery.js';
 
+const ALL = { all: true } as const;
 const TERMS = { defaultTimeoutMs: 5000, slackMs: 15_000 };
 const id = (): string => uuid7(db.nowMs(), randomBytes(10));
 
@@ -129,7 +130,7 @@ function record(
 const RETRY = { to: 'pending', delayMs: 60_000, retryStep: 1, lostRun: 0 } as const;
 
 async function state(deliveryId: string) {
-  const row = await readDelivery(db, null, deliveryId);
+  const row = await readDelivery(db, ALL, deliveryId);
   return row && { state: row.state, reason: row.reason, attempts: row.attempt_number };
 }
 
@@ -157,7 +158,7 @@ describe('accepting', () => {
     const all = await subscribe(['*']);
     const stored = await insertEvents(db, db.query, [event('invoice.paid'), event('order.made')], 0);
     expect(stored.map((row) => row.matchedSubscriptions)).toEqual([2, 1]);
-    const rows = await listDeliveries(db, tenant, {}, { limit: 10 });
+    const rows = await listDeliveries(db, { tenant }, {}, { limit: 10 });
     expect(
       rows
         .filter((row) => row.event_type === 'invoice.paid')
@@ -262,7 +263,7 @@ describe('claiming', () => {
     expect((await claimOne(test!)).trigger).toBe('test');
     const [deliveryId] = await accept([event()]);
     expect(await claimDeliveries(db, [deliveryId!], TERMS)).toEqual([]);
-    expect(await resendDelivery(db, tenant, deliveryId!, 0)).toBe('resent');
+    expect(await resendDelivery(db, { tenant }, deliveryId!, 0)).toBe('resent');
     expect((await claimOne(deliveryId!)).trigger).toBe('resend');
   });
 
@@ -427,19 +428,19 @@ describe('resending and cancelling', () => {
     await subscribe();
     const [deliveryId] = await accept([event()]);
     await recordAttempts(db, [record(await claimOne(deliveryId!), RETRY)]);
-    const before = await readDelivery(db, tenant, deliveryId!);
-    expect(await resendDelivery(db, tenant, deliveryId!, 0)).toBe('resent');
+    const before = await readDelivery(db, { tenant }, deliveryId!);
+    expect(await resendDelivery(db, { tenant }, deliveryId!, 0)).toBe('resent');
     const lease = await claimOne(deliveryId!);
-    expect(await resendDelivery(db, tenant, deliveryId!, 0)).toBe('in_flight');
-    expect(await cancelDelivery(db, tenant, deliveryId!)).toBe('in_flight');
+    expect(await resendDelivery(db, { tenant }, deliveryId!, 0)).toBe('in_flight');
+    expect(await cancelDelivery(db, { tenant }, deliveryId!)).toBe('in_flight');
     await recordAttempts(db, [record(lease, { to: 'pending', delayMs: null, retryStep: 1, lostRun: 0 })]);
-    const after = await readDelivery(db, tenant, deliveryId!);
+    const after = await readDelivery(db, { tenant }, deliveryId!);
     expect(after).toMatchObject({ state: 'pending', due_at: before?.due_at, attempt_number: 2 });
   });
 
   it('leaves a test that still waits a test, which is attempted once', async () => {
     const deliveryId = await openTestDelivery(db, event(), await subscribe(), 0);
-    expect(await resendDelivery(db, tenant, deliveryId!, 0)).toBe('resent');
+    expect(await resendDelivery(db, { tenant }, deliveryId!, 0)).toBe('resent');
     expect(await claimOne(deliveryId!)).toMatchObject({ trigger: 'test' });
   });
 
@@ -448,7 +449,7 @@ describe('resending and cancelling', () => {
     const [deliveryId] = await accept([event()]);
     const first = await claimOne(deliveryId!);
     await recordAttempts(db, [record(first, { to: 'exhausted', reason: 'no_retries_left' })]);
-    expect(await resendDelivery(db, tenant, deliveryId!, 0)).toBe('resent');
+    expect(await resendDelivery(db, { tenant }, deliveryId!, 0)).toBe('resent');
     expect(await state(deliveryId!)).toMatchObject({ state: 'pending' });
     const lease = await claimOne(deliveryId!);
     expect(lease).toMatchObject({ attemptNumber: 2, trigger: 'resend', restoreState: 'exhausted' });
@@ -459,11 +460,11 @@ describe('resending and cancelling', () => {
   it('cancels what is pending, and says why it cannot cancel the rest', async () => {
     await subscribe();
     const [deliveryId] = await accept([event()]);
-    expect(await cancelDelivery(db, 'other', deliveryId!)).toBe('not_found');
-    expect(await cancelDelivery(db, tenant, deliveryId!)).toBe('cancelled');
+    expect(await cancelDelivery(db, { tenant: 'other' }, deliveryId!)).toBe('not_found');
+    expect(await cancelDelivery(db, { tenant }, deliveryId!)).toBe('cancelled');
     expect(await state(deliveryId!)).toMatchObject({ state: 'cancelled', reason: 'cancelled_by_request' });
-    expect(await cancelDelivery(db, tenant, deliveryId!)).toBe('finished');
-    expect(await resendDelivery(db, 'other', deliveryId!, 0)).toBe('not_found');
+    expect(await cancelDelivery(db, { tenant }, deliveryId!)).toBe('finished');
+    expect(await resendDelivery(db, { tenant: 'other' }, deliveryId!, 0)).toBe('not_found');
   });
 
   it('ends the backlog of a deleted subscription in chunks', async () => {
@@ -483,7 +484,12 @@ describe('resending and cancelling', () => {
     });
     expect(row?.done).toBe(true);
     expect(
-      await resendDelivery(db, tenant, (await listDeliveries(db, tenant, {}, { limit: 1 }))[0]!.id, 0),
+      await resendDelivery(
+        db,
+        { tenant },
+        (await listDeliveries(db, { tenant }, {}, { limit: 1 }))[0]!.id,
+        0,
+      ),
     ).toBe('subscription_deleted');
   });
 });
@@ -520,13 +526,14 @@ describe('listing', () => {
     }
     await recordAttempts(db, [record(await claimOne(ids[4]!), RETRY)]);
     const newestFirst = [...ids].sort().reverse();
-    const all = await listDeliveries(db, tenant, {}, { limit: 10 });
+    const all = await listDeliveries(db, { tenant }, {}, { limit: 10 });
     expect(all.map((row) => row.id)).toEqual(newestFirst);
-    const after = await listDeliveries(db, tenant, {}, { limit: 2, after: newestFirst[1] });
+    const after = await listDeliveries(db, { tenant }, {}, { limit: 2, after: newestFirst[1] });
     expect(after.map((row) => row.id)).toEqual(newestFirst.slice(2, 5));
-    const before = await listDeliveries(db, tenant, {}, { limit: 1, before: newestFirst[3] });
+    const before = await listDeliveries(db, { tenant }, {}, { limit: 1, before: newestFirst[3] });
     expect(before.map((row) => row.id)).toEqual([newestFirst[2], newestFirst[1]]);
-    const states = async (filter: object) => (await listDeliveries(db, tenant, filter, { limit: 10 })).length;
+    const states = async (filter: object) =>
+      (await listDeliveries(db, { tenant }, filter, { limit: 10 })).length;
     expect(await states({ state: 'succeeded' })).toBe(2);
     expect(await states({ state: 'pending' })).toBe(4);
     expect(await states({ state: 'in_flight' })).toBe(0);

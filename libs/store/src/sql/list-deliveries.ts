@@ -7,6 +7,7 @@ import {
   type Trigger,
 } from '@posthorn/core';
 import type { Database } from '../database.js';
+import { tenantFilter, type TenantScope } from '../tenant-scope.js';
 import type { Slice } from '../slice.js';
 
 export interface DeliveryFilter {
@@ -57,10 +58,11 @@ const LONGEST_LEASE = `interval '11 minutes'`;
  */
 export async function listDeliveries(
   db: Database,
-  tenant: string | null,
+  scope: TenantScope,
   filter: DeliveryFilter,
   slice: Slice,
 ): Promise<DeliveryRow[]> {
+  const tenant = tenantFilter(scope);
   const values: unknown[] = [];
   const param = (value: unknown): string => `$${values.push(value)}`;
   const both: string[] = [];
@@ -119,9 +121,10 @@ function sameEvent(eventId: string, param: (value: unknown) => string): string[]
 /** One delivery, open or finished. Indexes: open_deliveries_pkey, the partitions' keys. */
 export async function readDelivery(
   db: Database,
-  tenant: string | null,
+  scope: TenantScope,
   id: string,
 ): Promise<DeliveryRow | undefined> {
+  const tenant = tenantFilter(scope);
   const [row] = await db.query<DeliveryRow>({
     name: 'read-delivery',
     text: `

@@ -1,5 +1,6 @@
 import { firstUuidAt } from '@posthorn/core';
 import type { Database } from '../database.js';
+import { tenantFilter, type TenantScope } from '../tenant-scope.js';
 import type { Slice } from '../slice.js';
 
 export interface EventFilter {
@@ -26,10 +27,11 @@ export interface EventRow {
  */
 export async function listEvents(
   db: Database,
-  tenant: string | null,
+  scope: TenantScope,
   filter: EventFilter,
   slice: Slice,
 ): Promise<EventRow[]> {
+  const tenant = tenantFilter(scope);
   const values: unknown[] = [];
   const param = (value: unknown): string => `$${values.push(value)}`;
   const conditions: string[] = [];
@@ -52,9 +54,10 @@ export async function listEvents(
 /** One event with its delivery body (null when the payload is gone). Index: the partitions' keys. */
 export async function readEvent(
   db: Database,
-  tenant: string | null,
+  scope: TenantScope,
   id: string,
 ): Promise<(EventRow & { body: Buffer | null }) | undefined> {
+  const tenant = tenantFilter(scope);
   const [row] = await db.query<EventRow & { body: Buffer | null }>({
     name: 'read-event',
     text: `

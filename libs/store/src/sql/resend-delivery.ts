@@ -1,4 +1,5 @@
 import type { Database } from '../database.js';
+import { tenantFilter, type TenantScope } from '../tenant-scope.js';
 
 export type ResendResult = 'resent' | 'in_flight' | 'not_found' | 'subscription_deleted' | 'payload_gone';
 
@@ -13,10 +14,11 @@ export type ResendResult = 'resent' | 'in_flight' | 'not_found' | 'subscription_
  */
 export async function resendDelivery(
   db: Database,
-  tenant: string | null,
+  scope: TenantScope,
   id: string,
   offerAfterMs: number,
 ): Promise<ResendResult> {
+  const tenant = tenantFilter(scope);
   const [row] = await db.query<{ result: ResendResult }>({
     name: 'resend-delivery',
     text: `
