@@ -28,17 +28,6 @@ describe('createLogger', () => {
     expect(last()['time']).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
   });
 
-  it('adds the fields of a child to each of its lines', () => {
-    const { logger, last } = capture();
-    logger.child({ requestId: 'req_1', apiKey: 'k' }).warn('request.refused', { statusCode: 422 });
-    expect(last()).toMatchObject({
-      level: 'warn',
-      requestId: 'req_1',
-      apiKey: '[redacted]',
-      statusCode: 422,
-    });
-  });
-
   it('writes nothing below its level', () => {
     const { logger, lines } = capture('info');
     logger.debug('hint.taken');

@@ -14,8 +14,6 @@ export interface Logger {
   info(event: string, fields?: Record<string, unknown>): void;
   warn(event: string, fields?: Record<string, unknown>): void;
   error(event: string, fields?: Record<string, unknown>): void;
-  /** A logger that adds `fields` to each line. */
-  child(fields: Record<string, unknown>): Logger;
 }
 
 /**
@@ -52,6 +50,5 @@ function wrap(line: pino.Logger): Logger {
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
-    child: (fields) => wrap(line.child(redactFields(fields))),
   };
 }

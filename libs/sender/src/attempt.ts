@@ -13,8 +13,6 @@ export interface OutgoingRequest {
   body: Uint8Array;
   /** For everything from the URL check to the last byte of the answer that is kept, in milliseconds. */
   timeoutMs: number;
-  /** Aborting rejects with an `AbortError`, unless the status line is there already: then that decides. */
-  signal?: AbortSignal;
 }
 
 /** How long each step took, in milliseconds; `null` when it was not needed, not reached or not completed. */

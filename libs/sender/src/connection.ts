@@ -75,9 +75,9 @@ export class Connection implements AttemptConnection {
     }
   }
 
-  /** Aborts the attempt under way, if its signal is one that `concerns` names. */
-  abort(concerns: (signal: AbortSignal | undefined) => boolean): void {
-    if (this.attempt && concerns(this.attempt.request.signal)) this.attempt.abort();
+  /** Aborts the attempt under way. */
+  abort(): void {
+    this.attempt?.abort();
   }
 
   /** Destroys the socket. To be called only when no attempt is under way. */

@@ -59,14 +59,9 @@ export class Connections implements ConnectionKeeper {
     if (same.length === 0) this.freeByOrigin.delete(origin);
   }
 
-  /** Aborts the attempts that `concerns` names. */
-  abort(concerns: (signal: AbortSignal | undefined) => boolean): void {
-    for (const connection of this.open) connection.abort(concerns);
-  }
-
   /** Ends everything at once. */
   async close(): Promise<void> {
-    this.abort(() => true);
+    for (const connection of this.open) connection.abort();
     await Promise.all([...this.open].map((connection) => connection.close()));
   }
 

@@ -42,7 +42,6 @@ export class Sender {
   private readonly targets: Targets;
   private readonly connections: Connections;
   private readonly userAgent: string;
-  private readonly heardSignals = new WeakSet<AbortSignal>();
   private readonly context: AttemptContext;
   private isClosed = false;
 
@@ -61,17 +60,16 @@ export class Sender {
   /**
    * Makes one attempt. Resolves whatever the receiver does, at most a few milliseconds after `timeoutMs`.
    *
-   * @throws DOMException named `AbortError` when `signal` aborts or the sender closes before a status line came
+   * @throws DOMException named `AbortError` when the sender closes before a status line came
    * @throws TypeError when the request cannot be written at all, such as a line break in a header
    */
   send(request: OutgoingRequest): Promise<SentAttempt> {
-    if (this.isClosed || request.signal?.aborted) {
+    if (this.isClosed) {
       return Promise.reject(new DOMException('The attempt was not begun.', 'AbortError'));
     }
     const target = this.targets.check(request.url);
     if (target instanceof AttemptFailure) return Promise.resolve(refused(target));
 
-    if (request.signal) this.hear(request.signal);
     return new Promise((resolve, reject) => {
       const connection = this.connections.take(target);
       const attempt = new Attempt(request, connection, this.context, resolve, reject);
@@ -84,13 +82,6 @@ export class Sender {
     this.isClosed = true;
     this.dns.cancel();
     await this.connections.close();
-  }
-
-  /** One listener per signal, not per attempt: callers pass the same signal for all of them. */
-  private hear(signal: AbortSignal): void {
-    if (this.heardSignals.has(signal)) return;
-    this.heardSignals.add(signal);
-    signal.addEventListener('abort', () => this.connections.abort((of) => of === signal), { once: true });
   }
 }
 
