@@ -40,6 +40,7 @@ export const envelope = z
     externalId: externalId.optional(),
     timestamp: z.iso
       .datetime({ offset: true, error: 'must be an RFC 3339 date and time with an offset' })
+      .max(64)
       .refine(hasFourDigitYear, 'must be in the years 0000 to 9999 in UTC')
       .optional()
       .meta({ description: 'When it happened; now, unless given.', example: '2026-11-23T09:30:00Z' }),
