@@ -1,6 +1,10 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { ConfigError } from '@posthorn/runtime';
 import type { Check } from '@posthorn/store';
+
+/** Anyone may ask; the database is asked at most this often. */
+const REUSE_MS = 1000;
 
 export interface HealthPage {
   port: number;
@@ -12,6 +16,8 @@ export interface HealthPage {
 /**
  * `GET /healthz`: 200 while the process lives. `GET /readyz`: 200 when every check is well, else 503 with
  * what is not. Both JSON, like those of the api.
+ *
+ * @throws ConfigError when the port is taken
  */
 export async function openHealthPage(
   host: string,
@@ -19,6 +25,12 @@ export async function openHealthPage(
   look: () => Promise<Record<string, Check>>,
 ): Promise<HealthPage> {
   let draining = false;
+  let latest: { atMs: number; checks: Promise<Record<string, Check>> } | undefined;
+  const lookAgain = (): Promise<Record<string, Check>> => {
+    const nowMs = performance.now();
+    if (!latest || nowMs - latest.atMs > REUSE_MS) latest = { atMs: nowMs, checks: look() };
+    return latest.checks;
+  };
   const server: Server = createServer((request, response) => {
     const path = request.url?.split('?', 1)[0];
     const answer = (status: number, body: unknown): void => {
@@ -27,14 +39,17 @@ export async function openHealthPage(
     };
     if (path === '/healthz') answer(200, { status: 'alive' });
     else if (path === '/readyz') {
-      void look().then((checks) => {
+      void lookAgain().then((checks) => {
         const ready = !draining && Object.values(checks).every((check) => check.ok);
         answer(ready ? 200 : 503, { status: ready ? 'ready' : 'not_ready', checks });
       });
     } else answer(404, { status: 'not found' });
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const inUse = `${host}:${port} (WORKER_HOST, WORKER_PORT) is in use: give each worker on this machine a port of its own, or 0 for any free one`;
+      reject(error.code === 'EADDRINUSE' ? new ConfigError([inUse]) : error);
+    });
     server.listen(port, host, resolve);
   });
   return {

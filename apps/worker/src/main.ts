@@ -1,27 +1,30 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
-import { ConfigError, createLogger, loadConfig, type Config } from '@posthorn/runtime';
+import { ConfigError, createLogger, loadConfig } from '@posthorn/runtime';
 import { WorkerModule } from './worker.module.js';
 
 /** Past the grace, results are still recorded and connections closed; then the process ends regardless. */
 const LAST_MOMENT_MS = 10_000;
 
-let config: Config;
 try {
-  config = loadConfig();
+  await startWorker();
 } catch (error) {
-  if (!(error instanceof ConfigError)) throw error;
-  process.stderr.write(`${error.message}\n`);
+  const { stack } = error as Error;
+  process.stderr.write(
+    `worker: ${error instanceof ConfigError ? error.message : (stack ?? String(error))}\n`,
+  );
   process.exit(1);
 }
-const logger = createLogger(config, 'worker');
-const app = await NestFactory.createApplicationContext(WorkerModule.with(config, logger), {
-  logger: false,
-  abortOnError: false,
-});
-let stopping = false;
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.on(signal, () => {
+
+async function startWorker(): Promise<void> {
+  const config = loadConfig();
+  const logger = createLogger(config, 'worker');
+  const app = await NestFactory.createApplicationContext(WorkerModule.with(config, logger), {
+    logger: false,
+    abortOnError: false,
+  });
+  let stopping = false;
+  const stop = (): void => {
     if (stopping) process.exit(1); // asked twice: at once
     stopping = true;
     setTimeout(() => process.exit(1), config.SHUTDOWN_GRACE_MS + LAST_MOMENT_MS).unref();
@@ -32,5 +35,6 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
         process.exit(1);
       },
     );
-  });
+  };
+  process.on('SIGTERM', stop).on('SIGINT', stop);
 }

@@ -46,7 +46,11 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
     }));
     logger.info('worker.listening', { host: config.WORKER_HOST, port: this.health.port });
     this.started = this.start().catch((error: unknown) => {
-      logger.error('worker.cannot_start', { error });
+      // A mistake in the settings is told in a sentence, anything else with its stack.
+      logger.error(
+        'worker.cannot_start',
+        error instanceof ConfigError ? { reason: error.message } : { error },
+      );
       process.exitCode = 1;
       process.kill(process.pid, 'SIGTERM');
     });

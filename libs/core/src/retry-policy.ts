@@ -15,13 +15,13 @@ export type RetryPolicy =
  * 5 s × 3ⁿ, at most 12 h, 15 attempts, ±20 %: 5 s, 15 s, 45 s, 2 min, 7 min, 20 min, 1 h, 3 h, 9 h, then 12 h
  * five times. About three days from the first attempt to the last.
  */
-export const DEFAULT_RETRY_POLICY: RetryPolicy = {
+export const DEFAULT_RETRY_POLICY = {
   initialMs: 5_000,
   factor: 3,
   maxMs: 12 * 60 * 60_000,
   maxAttempts: 15,
   jitter: 0.2,
-};
+} satisfies RetryPolicy;
 
 /**
  * How long to wait after a failed attempt, in whole milliseconds, or `undefined` when the policy has no delay

@@ -153,6 +153,9 @@ describe('an Idempotency-Key', () => {
     const first = accepted(await intake.emit(request([event(null), event(null)], key), WITHIN_MS));
     const repeat = accepted(await intake.emit(request([event(null), event(null)], key), WITHIN_MS));
     expect(repeat).toEqual(first.map((result) => ({ ...result, duplicate: true })));
+    expect(await intake.emit(request([event(null), event(null)], key), WITHIN_MS)).toMatchObject({
+      replayed: true,
+    });
     expect(await intake.emit(request([event(null)], key, 'another'), WITHIN_MS)).toEqual({
       conflict: { index: null },
     });

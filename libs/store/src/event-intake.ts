@@ -24,7 +24,8 @@ export interface EmitResult {
 }
 
 export type EmitAnswer =
-  | { accepted: EmitResult[]; deliveryIds: string[] }
+  /** `replayed`: the whole request is the repeat of one with the same Idempotency-Key. */
+  | { accepted: EmitResult[]; deliveryIds: string[]; replayed: boolean }
   /** A key came with another content than the first time; `index` is that of the event, null for the request's key. */
   | { conflict: { index: number | null } };
 
@@ -244,10 +245,12 @@ function resolveInOrder(plans: readonly Plan[]): EmitAnswer[] {
   const answers = new Map<Plan, EmitAnswer>();
   const resolve = (plan: Plan): EmitAnswer => {
     if ('conflict' in plan) return plan;
-    if ('replay' in plan) return { accepted: plan.replay.map(asDuplicate), deliveryIds: [] };
+    if ('replay' in plan) return { accepted: plan.replay.map(asDuplicate), deliveryIds: [], replayed: true };
     if ('sameAs' in plan) {
       const first = answers.get(plan.sameAs) ?? resolve(plan.sameAs);
-      return 'accepted' in first ? { accepted: first.accepted.map(asDuplicate), deliveryIds: [] } : first;
+      return 'accepted' in first
+        ? { accepted: first.accepted.map(asDuplicate), deliveryIds: [], replayed: true }
+        : first;
     }
     return {
       accepted: plan.events.map((planned) => {
@@ -258,6 +261,7 @@ function resolveInOrder(plans: readonly Plan[]): EmitAnswer[] {
       deliveryIds: plan.events.flatMap((planned) =>
         planned.kind === 'new' ? (planned.stored?.deliveryIds ?? []) : [],
       ),
+      replayed: false,
     };
   };
   return plans.map((plan) => {
@@ -271,6 +275,7 @@ function accepted(stored: { event: EmittedEvent; stored: StoredEvent }[]): EmitA
   return {
     accepted: stored.map((entry) => resultOf(entry.event, entry.stored)),
     deliveryIds: stored.flatMap((entry) => entry.stored.deliveryIds),
+    replayed: false,
   };
 }
 

@@ -3,7 +3,6 @@ import {
   cancelDelivery,
   Database,
   listDeliveries,
-  readAttempts,
   readDelivery,
   resendDelivery,
   type CancelResult,
@@ -28,9 +27,8 @@ import {
   listDeliveriesOperation,
   resend,
 } from './deliveries.schema.js';
-import { presentDelivery, presentDeliveryWithAttempts } from './present-delivery.js';
-
-const ATTEMPTS_SHOWN = 100;
+import { presentDelivery } from './present-delivery.js';
+import { showDelivery } from './show-delivery.js';
 
 @Controller('v1/deliveries')
 export class DeliveriesController {
@@ -64,8 +62,7 @@ export class DeliveriesController {
   @Get(':id')
   @Serves(getDelivery)
   async get(@Req() request: FastifyRequest) {
-    const row = await this.find(request);
-    return presentDeliveryWithAttempts(row, await readAttempts(this.db, row.id, ATTEMPTS_SHOWN));
+    return showDelivery(this.db, await this.find(request));
   }
 
   @Post(':id/resend')

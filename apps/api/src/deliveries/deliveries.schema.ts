@@ -52,9 +52,14 @@ const deliverySummary = z
     attemptCount: z.int().meta({ description: 'Attempts begun so far.' }),
     lastOutcome: outcome.nullable(),
     lastStatusCode: z.int().nullable(),
-    nextAttemptAt: timestamp
+    nextAttemptAt: timestamp.nullable().meta({
+      description:
+        'When the next attempt is due; null when none is to come, or while the subscription is paused or disabled.',
+    }),
+    waitingFor: z
+      .enum(['subscription_paused', 'subscription_disabled', 'subscription_held'])
       .nullable()
-      .meta({ description: 'When the next attempt is due; null when none is to come.' }),
+      .meta({ description: 'What keeps a pending delivery from being attempted when it is due.' }),
     createdAt: timestamp.meta({ description: 'When its event was accepted.' }),
     finishedAt: timestamp.nullable(),
   })
@@ -105,7 +110,13 @@ const attempt = z
   .meta({ id: 'Attempt' });
 
 export const delivery = deliverySummary
-  .extend({ attempts: z.array(attempt).meta({ description: 'The latest 100, oldest first.' }) })
+  .extend({
+    requestBody: z.string().nullable().meta({
+      description:
+        'The body that every attempt sends, character by character; null once its retention is over. In UTF-8 these are the signed bytes.',
+    }),
+    attempts: z.array(attempt).meta({ description: 'The latest 100, oldest first.' }),
+  })
   .meta({ id: 'DeliveryWithAttempts' });
 
 export const listDeliveriesOperation = operation({

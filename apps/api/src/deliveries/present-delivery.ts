@@ -14,14 +14,38 @@ export function presentDelivery(row: DeliveryRow) {
     attemptCount: row.attempt_number,
     lastOutcome: row.last_outcome,
     lastStatusCode: row.last_status_code,
-    nextAttemptAt: row.state === 'pending' ? (row.due_at?.toISOString() ?? null) : null,
+    nextAttemptAt: nextAttemptAt(row)?.toISOString() ?? null,
+    waitingFor: waitingFor(row),
     createdAt: new Date(uuidTimeMs(row.id)).toISOString(),
     finishedAt: row.finished_at?.toISOString() ?? null,
   };
 }
 
-export function presentDeliveryWithAttempts(row: DeliveryRow, attempts: readonly AttemptRow[]) {
-  return { ...presentDelivery(row), attempts: attempts.map(presentAttempt) };
+/** @param body of its event, as every attempt sends it; null when its retention is over */
+export function presentDeliveryWithAttempts(
+  row: DeliveryRow,
+  attempts: readonly AttemptRow[],
+  body: Buffer | null,
+) {
+  return {
+    ...presentDelivery(row),
+    requestBody: body?.toString('utf8') ?? null,
+    attempts: attempts.map(presentAttempt),
+  };
+}
+
+/** What keeps a pending delivery from being attempted when it is due. */
+function waitingFor(row: DeliveryRow) {
+  if (row.flow_state === 'paused') return 'subscription_paused';
+  if (row.flow_state === 'disabled') return 'subscription_disabled';
+  return row.held_until ? 'subscription_held' : null;
+}
+
+/** Null when nobody can say: nothing is to come, or the subscription stands still until a person resumes it. */
+function nextAttemptAt(row: DeliveryRow): Date | null {
+  const standsStill = row.flow_state === 'paused' || row.flow_state === 'disabled';
+  if (row.state !== 'pending' || standsStill || !row.due_at) return null;
+  return row.held_until && row.held_until > row.due_at ? row.held_until : row.due_at;
 }
 
 function presentAttempt(row: AttemptRow) {

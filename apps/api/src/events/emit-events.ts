@@ -39,7 +39,7 @@ export interface AcceptedEvent extends EmitResult {
 export async function emitEvents(
   deps: EmitDeps,
   input: EmitInput,
-): Promise<{ events: AcceptedEvent[]; isBatch: boolean }> {
+): Promise<{ events: AcceptedEvent[]; isBatch: boolean; replayed: boolean }> {
   const { emissions, isBatch } = readEmission(input.body, deps.limits);
   const tenants = emissions.map((emission) => tenantFor(input.principal, emission.tenant));
   await refuseUnknown(deps.db, deps.strict, emissions, tenants, isBatch);
@@ -64,6 +64,7 @@ export async function emitEvents(
       return { ...result, type, tenant };
     }),
     isBatch,
+    replayed: answer.replayed,
   };
 }
 

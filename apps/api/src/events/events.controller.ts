@@ -3,7 +3,7 @@ import { Database, listDeliveries, listEvents, readEvent } from '@posthorn/store
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { presentDelivery } from '../deliveries/present-delivery.js';
 import { page } from '../http/cursor.js';
-import { idempotencyKeyOf } from '../http/idempotency.js';
+import { idempotencyKeyOf, REPLAYED_HEADER } from '../http/idempotency.js';
 import { paramsOf, queryOf } from '../http/input.js';
 import { Serves } from '../http/operation.js';
 import { pageRequestOf, sliceOf } from '../http/page-query.js';
@@ -37,13 +37,14 @@ export class EventsController {
   @Post()
   @Serves(emitOperation)
   async emit(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
-    const { events, isBatch } = await emitEvents(this.emission, {
+    const { events, isBatch, replayed } = await emitEvents(this.emission, {
       principal: principalOf(request),
       body: request.body as Buffer | undefined,
       idempotencyKey: idempotencyKeyOf(request),
       answerByMs: performance.now() + ANSWER_WITHIN_MS - request.authenticationMs,
     });
     reply.code(202);
+    if (replayed) reply.header(REPLAYED_HEADER, 'true');
     const shown = events.map(presentEmitted);
     return isBatch ? { data: shown } : shown[0];
   }

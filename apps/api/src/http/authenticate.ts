@@ -55,7 +55,11 @@ export class Authenticator {
     if (authorization === undefined) {
       throw new ProblemError('unauthenticated', 'Send the header "authorization: Bearer phk_…".', CHALLENGE);
     }
-    const token = readApiKeyToken(BEARER.exec(authorization)?.[1] ?? '');
+    const [, key] = BEARER.exec(authorization) ?? [];
+    if (key === undefined) {
+      throw new ProblemError('unauthenticated', 'Send the key as "authorization: Bearer phk_…".', CHALLENGE);
+    }
+    const token = readApiKeyToken(key);
     const row = token && (await this.lookups.submit(token.keyId, LOOKUP_DEADLINE_MS));
     if (!token || !row || !sameHash(row.secretHash, token.secretHash)) {
       throw new ProblemError('unauthenticated', 'The API key is not valid.', CHALLENGE);

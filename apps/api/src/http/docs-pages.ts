@@ -32,7 +32,7 @@ const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '
 export function errorsHtml(): string {
   const sections = Object.entries<ProblemKind>(errorCodes).map(
     ([code, { status, title, meaning }]) =>
-      `<section id="${code}"><h2>${status} <code>${code}</code></h2><p><strong>${escapeHtml(title)}.</strong> ${escapeHtml(meaning)}</p></section>`,
+      `<section id="${code}"><h2>${status} <code>${code}</code></h2><p><strong>${inlineHtml(title)}.</strong> ${inlineHtml(meaning)}</p></section>`,
   );
   return `<!doctype html>
 <html lang="en">
@@ -51,6 +51,11 @@ The <a href="/docs">reference</a> lists which operation answers which.</p>
 ${sections.join('\n')}
 </html>
 `;
+}
+
+/** The texts are Markdown that uses nothing but code spans. Escaped first, so no text can bring a tag of its own. */
+function inlineHtml(text: string): string {
+  return escapeHtml(text).replaceAll(/`([^`]+)`/g, '<code>$1</code>');
 }
 
 function escapeHtml(text: string): string {

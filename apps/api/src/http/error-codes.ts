@@ -173,9 +173,9 @@ export const errorCodes = {
   },
   url_refused: {
     status: 422,
-    title: 'The URL can never be sent to',
+    title: 'The URL is not allowed',
     meaning:
-      'Its scheme, host, port or address is not allowed; `detail` says why. docs/security.md explains the policy.',
+      'Its scheme, host, port or address is refused; `detail` says why. An operator can allow `http:` and private targets for the deployment: `ALLOW_HTTP_TARGETS`, `ALLOWED_PRIVATE_TARGETS`. docs/security.md explains the policy.',
   },
   event_type_unknown: {
     status: 422,

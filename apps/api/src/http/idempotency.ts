@@ -14,7 +14,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ProblemError } from './problem.js';
 
 const IDEMPOTENCY_KEY_HEADER = 'idempotency-key';
-const REPLAYED_HEADER = 'idempotent-replayed';
+/** Says that an answer is the repetition of an earlier one. */
+export const REPLAYED_HEADER = 'idempotent-replayed';
 const MAX_KEY_LENGTH = 255;
 /** How long a repeat waits for the answer to the first request. */
 const WAIT_MS = 5_000;

@@ -66,6 +66,24 @@ const idempotencyHeader = z.object({
   }),
 });
 
+/** The order of the reference: what a newcomer needs comes first. */
+const TAGS = [
+  'Events',
+  'Subscriptions',
+  'Deliveries',
+  'Event types',
+  'Tenants',
+  'API keys',
+  'Operations',
+  'Reference',
+];
+
+const DESCRIPTION = `Sends webhooks for your product: signed, retried, inspectable.
+
+To try it here, press **Authorize** and paste an API key, without \`Bearer\`. \`npm start\` keeps one that may do everything in \`.data/admin.key\`; elsewhere, \`npm run posthorn -- keys create\` makes one.
+
+Times are RFC 3339 in UTC; spans of time are whole milliseconds in members ending in \`Ms\`. Lists are newest first.`;
+
 /** The OpenAPI 3.1 document of the routes that exist, from the schemas that validate their input. */
 export function openApiDocument(
   routes: readonly Route[],
@@ -81,12 +99,11 @@ export function openApiDocument(
     info: {
       title: 'Posthorn',
       version: about.version,
-      description:
-        'Sends webhooks for your product: signed, retried, inspectable. Times are RFC 3339 in UTC; spans of time are whole milliseconds in members ending in `Ms`. Lists are newest first.',
+      description: DESCRIPTION,
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: about.url ?? '/' }],
-    tags: [...new Set(routes.map((route) => route.operation.tag))].map((name) => ({ name })),
+    tags: [...new Set([...TAGS, ...routes.map((route) => route.operation.tag)])].map((name) => ({ name })),
     security: [{ apiKey: [] }],
     paths,
     webhooks: { event: { post: webhook } },

@@ -10,6 +10,7 @@ import type { SecretBox } from '@posthorn/runtime';
 import type { z } from 'zod';
 import { tenantNotFound } from '../http/principal.js';
 import { ProblemError } from '../http/problem.js';
+import { completeRetryPolicy } from './complete-retry-policy.js';
 import { mergeHeaders } from './merge-headers.js';
 import { refuseUnknownEventTypes } from './refuse-unknown-event-types.js';
 import { acceptedUrl, type SubscriptionDeps } from './subscription-rules.js';
@@ -45,7 +46,7 @@ export async function createSubscription(
       headers,
       metadata: input.metadata ?? {},
       timeoutMs: input.timeoutMs ?? null,
-      retry: input.retry ?? null,
+      retry: input.retry ? completeRetryPolicy(input.retry, rules.defaults.retry) : null,
       secret: sealed,
     },
     rules.limits,

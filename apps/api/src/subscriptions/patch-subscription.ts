@@ -7,6 +7,7 @@ import {
 import type { z } from 'zod';
 import { parse, validationFailed } from '../http/parse.js';
 import type { FieldError } from '../http/problem.js';
+import { completeRetryPolicy } from './complete-retry-policy.js';
 import { headerSealer } from './create-subscription.js';
 import { mergeHeaders } from './merge-headers.js';
 import { refuseUnknownEventTypes } from './refuse-unknown-event-types.js';
@@ -51,7 +52,9 @@ export async function patchSubscription(
   }
   if (patch.description !== undefined) change.description = patch.description;
   if (patch.timeoutMs !== undefined) change.timeoutMs = patch.timeoutMs;
-  if (patch.retry !== undefined) change.retry = patch.retry;
+  if (patch.retry !== undefined) {
+    change.retry = patch.retry && completeRetryPolicy(patch.retry, rules.defaults.retry);
+  }
   return storePatch(db, scope, id, (current) => ({
     ...change,
     ...(patch.metadata !== undefined && { metadata: mergeMetadata(current.metadata, patch.metadata) }),

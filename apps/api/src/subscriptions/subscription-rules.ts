@@ -1,4 +1,4 @@
-import { addressPolicy, checkTargetUrl, type UrlRules } from '@posthorn/core';
+import { addressPolicy, checkTargetUrl, type UrlRefusal, type UrlRules } from '@posthorn/core';
 import { ownHosts, retryPolicyOf, type Config, type SecretBox } from '@posthorn/runtime';
 import type { CreateLimits, Database } from '@posthorn/store';
 import { ProblemError } from '../http/problem.js';
@@ -32,10 +32,18 @@ export function subscriptionRules(config: Config): SubscriptionRules {
   };
 }
 
+/** What an operator can do about it; the rest can be mended only in the URL. */
+const LIFTED_BY: Partial<Record<UrlRefusal['code'], string>> = {
+  url_scheme: ' An operator can allow http: with ALLOW_HTTP_TARGETS.',
+  url_host: ' An operator can allow a host with ALLOWED_PRIVATE_TARGETS.',
+  url_address: ' An operator can allow an address with ALLOWED_PRIVATE_TARGETS.',
+};
+
 /** The URL as it is stored and dialled; throws `url_refused` when it can never be sent to. */
 export function acceptedUrl(text: string, rules: UrlRules): string {
   const checked = checkTargetUrl(text, rules);
   if ('url' in checked) return checked.url;
-  const { detail } = checked.refusal;
+  const { code } = checked.refusal;
+  const detail = checked.refusal.detail + (LIFTED_BY[code] ?? '');
   throw new ProblemError('url_refused', detail, { errors: [{ pointer: '#/url', detail }] });
 }

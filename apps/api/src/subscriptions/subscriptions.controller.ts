@@ -12,7 +12,7 @@ import {
   type StoredSubscription,
 } from '@posthorn/store';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { presentDeliveryWithAttempts } from '../deliveries/present-delivery.js';
+import { showDelivery } from '../deliveries/show-delivery.js';
 import { HintSender } from '../hint-sender.js';
 import { page, type Page } from '../http/cursor.js';
 import { bodyOf, optionalBodyOf, paramsOf, queryOf } from '../http/input.js';
@@ -163,8 +163,7 @@ export class SubscriptionsController {
     const { id, scope } = target(request);
     const { eventType } = optionalBodyOf(request, testRequest);
     const deps = { ...this.deps, hints: this.hints, slackMs: TEST_SLACK_MS };
-    const { delivery, attempts } = found(await testSubscription(deps, scope, id, eventType));
-    return presentDeliveryWithAttempts(delivery, attempts);
+    return showDelivery(this.deps.db, found(await testSubscription(deps, scope, id, eventType)));
   }
 
   private present(stored: StoredSubscription): PresentedSubscription {

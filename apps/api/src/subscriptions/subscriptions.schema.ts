@@ -36,7 +36,7 @@ const eventTypes = z
       .string()
       .refine(
         isEventTypePattern,
-        `must be an event type, a prefix with ".*" behind it, or "*", at most ${MAX_EVENT_TYPE_LENGTH} characters`,
+        `must be an event type (words of letters, digits, "_" and "-", joined by dots, at most ${MAX_EVENT_TYPE_LENGTH} characters), one with ".*" behind it, or "*"`,
       ),
   )
   .min(1)
@@ -64,29 +64,30 @@ const timeoutMs = z
     example: 5000,
   });
 
-const jitter = z.number().min(0).max(0.9).default(0.2).meta({
+const jitter = z.number().min(0).max(0.9).optional().meta({
   description: 'Share of each delay that is left to chance, to either side.',
 });
 
-/** A retry policy as core takes it: the same limits as the `RETRY_` settings of the deployment. */
-const retryPolicy = z
+/** A retry policy, whole or in part (see complete-retry-policy.ts): the same limits as the `RETRY_` settings of the deployment. */
+export const retryPolicy = z
   .union([
-    z
-      .strictObject({
-        initialMs: z.int().min(10).max(DAY_MS).meta({ description: 'Delay before the first retry.' }),
-        factor: z
-          .number()
-          .min(1)
-          .max(10)
-          .meta({ description: 'What each delay is multiplied by for the next.' }),
-        maxMs: z.int().min(10).max(MAX_DELAY_MS).meta({ description: 'Longest delay.' }),
-        maxAttempts: z.int().min(1).max(50).meta({ description: 'The first attempt included.' }),
-        jitter,
-      })
-      .refine((policy) => policy.maxMs >= policy.initialMs, {
-        path: ['maxMs'],
-        error: 'must not be less than initialMs',
-      }),
+    z.strictObject({
+      initialMs: z
+        .int()
+        .min(10)
+        .max(DAY_MS)
+        .optional()
+        .meta({ description: 'Delay before the first retry.' }),
+      factor: z
+        .number()
+        .min(1)
+        .max(10)
+        .optional()
+        .meta({ description: 'What each delay is multiplied by for the next.' }),
+      maxMs: z.int().min(10).max(MAX_DELAY_MS).optional().meta({ description: 'Longest delay.' }),
+      maxAttempts: z.int().min(1).max(50).optional().meta({ description: 'The first attempt included.' }),
+      jitter,
+    }),
     z.strictObject({
       delaysMs: z
         .array(z.int().min(0).max(MAX_DELAY_MS))
@@ -97,7 +98,8 @@ const retryPolicy = z
     }),
   ])
   .meta({
-    description: 'When to try again after a failed attempt: growing delays, or a list of them.',
+    description:
+      'When to try again after a failed attempt: growing delays, or a list of them. What is left out is as in the deployment.',
     example: { initialMs: 5000, factor: 3, maxMs: 43_200_000, maxAttempts: 15, jitter: 0.2 },
   });
 

@@ -4,11 +4,9 @@ import { deliveryBody, encodeId, patternsMatching, uuid7 } from '@posthorn/core'
 import {
   getSubscription,
   openTestDelivery,
-  readAttempts,
   readDelivery,
   readEventExample,
   unknownEventTypes,
-  type AttemptRow,
   type DeliveryRow,
   type TenantScope,
 } from '@posthorn/store';
@@ -25,8 +23,6 @@ export interface TestDeps extends Omit<SubscriptionDeps, 'box'> {
 const DEFAULT_EVENT_TYPE = 'posthorn.test';
 const DEFAULT_DATA = '{"message":"This is a test from Posthorn."}';
 const POLL_INTERVAL_MS = 50;
-/** A test is attempted once, unless a person resends it meanwhile. */
-const ATTEMPTS_SHOWN = 10;
 
 /**
  * Sends one example event to one subscription, in whatever state it is, and waits until it was attempted;
@@ -41,7 +37,7 @@ export async function testSubscription(
   scope: TenantScope,
   id: string,
   eventType: string | undefined,
-): Promise<{ delivery: DeliveryRow; attempts: AttemptRow[] } | undefined> {
+): Promise<DeliveryRow | undefined> {
   const { db, rules } = deps;
   if (eventType !== undefined && rules.strictEventTypes) await refuseUnknown(deps, eventType);
   const subscription = await getSubscription(db, scope, id);
@@ -58,7 +54,7 @@ export async function testSubscription(
       `The delivery ${encodeId('dlv', deliveryId)} was not finished within ${waitMs} ms; is a worker running?`,
     );
   }
-  return { delivery, attempts: await readAttempts(db, deliveryId, ATTEMPTS_SHOWN) };
+  return delivery;
 }
 
 async function openDelivery(

@@ -38,6 +38,10 @@ export interface DeliveryRow {
   trigger: Trigger | null;
   last_outcome: Outcome | null;
   last_status_code: number | null;
+  /** Of the subscription, for a pending delivery that waits for it; else null. */
+  flow_state: 'active' | 'paused' | 'disabled' | null;
+  /** Until when the subscription is held, for a pending delivery; may be past while a probe is awaited. */
+  held_until: Date | null;
 }
 
 const OPEN_COLUMNS = `id, event_id, subscription_id, tenant, event_type, state, null::text as reason, attempt_number,
@@ -45,6 +49,16 @@ const OPEN_COLUMNS = `id, event_id, subscription_id, tenant, event_type, state, 
   trigger, last_outcome, last_status_code`;
 const LOG_COLUMNS = `id, event_id, subscription_id, tenant, event_type, state, reason, attempt_number,
   null::timestamptz as due_at, finished_at, null::text as trigger, last_outcome, last_status_code`;
+
+/** Adds what a pending delivery waits for; a resend or a test waits for nothing. Index: flows_pkey. */
+function withFlow(deliveries: string): string {
+  return `
+    select d.*, f.state as flow_state,
+           case when f.hold_reason = 'gone' or f.hold_until > now() then f.hold_until end as held_until
+      from (${deliveries}) d
+      left join posthorn.flows f
+        on f.subscription_id = d.subscription_id and d.state = 'pending' and d.trigger = 'schedule'`;
+}
 
 /** No lease lasts longer than this: the longest deadline, 30 s, and the largest slack that may be set, 10 min. */
 const LONGEST_LEASE = `interval '11 minutes'`;
@@ -98,7 +112,9 @@ export async function listDeliveries(
     selects.push(select(LOG_COLUMNS, 'posthorn.deliveries', finished, order, limit));
   }
   return db.query<DeliveryRow>({
-    text: `select * from (${selects.join(' union all ')}) both_tables order by id ${order} limit ${limit}`,
+    text: `${withFlow(
+      `select * from (${selects.join(' union all ')}) page order by id ${order} limit ${limit}`,
+    )} order by d.id ${order}`,
     values,
   });
 }
@@ -127,11 +143,11 @@ export async function readDelivery(
   const tenant = tenantFilter(scope);
   const [row] = await db.query<DeliveryRow>({
     name: 'read-delivery',
-    text: `
+    text: withFlow(`
       select ${OPEN_COLUMNS} from posthorn.open_deliveries where id = $1 and ($2::text is null or tenant = $2)
       union all
       select ${LOG_COLUMNS} from posthorn.deliveries where id = $1 and ($2::text is null or tenant = $2)
-      limit 1`,
+      limit 1`),
     values: [id, tenant],
   });
   return row;
