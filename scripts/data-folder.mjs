@@ -39,29 +39,47 @@ export function readKey(folder, name) {
  * @param {string} what what this process is doing, to tell whoever comes second.
  */
 export function openDataFolder(folder, what) {
+  const made = [];
   try {
     // Others may pass through it: as root, the database runs as another user. What is secret in it is 0600.
-    makeFolder(folder);
-    fs.mkdirSync(path.join(folder, 'logs'), { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o755, made);
+    makeFolder(path.join(folder, 'logs'), 0o700, made);
     const holder = tryLock(path.join(folder, 'lock'), { what });
     if (holder) throw new Refusal(inUse(folder, holder));
   } catch (error) {
+    removeEmpty(made);
     if (!['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENOENT', 'EEXIST'].includes(error.code)) throw error;
     throw new Refusal(
       `cannot write into the data folder ${folder} (${error.code}): start as its owner, or choose another with --data DIR`,
     );
   }
-  return new DataFolder(folder);
+  return new DataFolder(folder, made);
 }
 
-/** Not mkdir's own `recursive`: that never returns where nothing can be made, as below /proc. */
-function makeFolder(folder) {
+/**
+ * Not mkdir's own `recursive`: that never returns where nothing can be made, as below /proc.
+ *
+ * @param {string[]} made gets what was not there before, outermost first.
+ */
+function makeFolder(folder, mode, made) {
   if (fs.existsSync(folder)) return;
-  makeFolder(path.dirname(folder));
+  makeFolder(path.dirname(folder), 0o755, made);
   try {
-    fs.mkdirSync(folder, { mode: 0o755 });
+    fs.mkdirSync(folder, { mode });
+    made.push(folder);
   } catch (error) {
     if (error.code !== 'EEXIST') throw error; // somebody else was quicker
+  }
+}
+
+/** Takes back folders that nothing came into, so that a start that failed leaves no trace. */
+function removeEmpty(folders) {
+  for (const folder of folders.toReversed()) {
+    try {
+      fs.rmdirSync(folder);
+    } catch {
+      return; // it is in use, and so are those around it
+    }
   }
 }
 
@@ -82,9 +100,12 @@ async function endOrphan([name, left], first) {
 
 class DataFolder {
   #processes = {};
+  #made;
 
-  constructor(folder) {
+  /** @param {string[]} made the folders that were made for it, outermost first. */
+  constructor(folder, made) {
     this.path = folder;
+    this.#made = made;
   }
 
   file(...names) {
@@ -134,6 +155,7 @@ class DataFolder {
     fs.rmSync(this.file('instance.json'), { force: true });
     fs.rmSync(this.file('processes.json'), { force: true });
     unlock(this.file('lock'));
+    removeEmpty(this.#made);
   }
 
   #keep(name, make) {

@@ -1,5 +1,5 @@
 // npm run posthorn -- <command>: the posthorn command, on DATABASE_URL or else on the data folder of `npm start`,
-// whether that runs at the moment or not.
+// whether that runs at the moment or not. Which one it is must not be guessed: the folder is told.
 import './check-node.mjs';
 import { buildIfNeeded } from './build.mjs';
 import { runCliHere } from './cli.mjs';
@@ -18,20 +18,29 @@ function split(args) {
   return { data: args[at + 1], rest: args.toSpliced(at, 2) };
 }
 
+const HELP = `
+Without DATABASE_URL, npm run posthorn works on the data folder of npm start, and says which on standard error:
+  --data DIR  that folder (default: POSTHORN_DATA_DIR, else .data)
+npm run -s posthorn -- ... keeps npm's own lines out of standard output.
+`;
+
+const asksForVersion = (args) => args.some((arg) => ['--version', '-V'].includes(arg));
 const asksForHelp = (args) =>
-  args.length === 0 ||
-  args[0] === 'help' ||
-  args.some((arg) => ['--help', '-h', '--version', '-V'].includes(arg));
+  args.length === 0 || args[0] === 'help' || args.some((arg) => ['--help', '-h'].includes(arg));
 
 await main(async () => {
   const { data, rest } = split(process.argv.slice(2));
   await installIfNeeded(tell);
   await buildIfNeeded(tell);
-  if (process.env.DATABASE_URL || asksForHelp(rest)) {
+  const helps = asksForHelp(rest);
+  if (process.env.DATABASE_URL || helps || asksForVersion(rest)) {
     process.exitCode = await runCliHere(rest, process.env);
+    // As the command does: help that was asked for is output, help instead of a command is a complaint.
+    if (helps) (process.exitCode === 0 ? process.stdout : process.stderr).write(HELP);
     return;
   }
   const folder = dataFolderPath(data);
+  tell(`working on ${folder} (DATABASE_URL is not set)`);
   const running = runningInstance(folder);
   if (running) {
     process.exitCode = await runCliHere(rest, {

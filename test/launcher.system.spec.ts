@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
@@ -148,6 +148,7 @@ describe('npm start', () => {
   it('starts with nothing but a folder that does not exist yet', async () => {
     first = await startHere();
     expect(first.output).toContain(`http://127.0.0.1:${port}/docs`);
+    expect(first.output).toContain('matchedSubscriptions is 0 until something is subscribed');
     expect((await fetch(`http://127.0.0.1:${port}/docs`)).status).toBe(200);
   }, 60_000);
 
@@ -182,13 +183,19 @@ describe('npm start', () => {
     expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
   });
 
-  it('says in one line that a port is taken and how to choose another', async () => {
-    const other = start('--data', path.join(scratch, 'other'), '--port', String(port));
-    expect(await other.ended).toBe(1);
-    expect(other.output).toBe(
-      `posthorn: port ${port} on 127.0.0.1 is in use: choose another, for example npm start -- --port ${port + 10}\n`,
-    );
-  });
+  it.each([[['--data', 'other/new']], [['--demo']]])(
+    'says in one line that a port is taken and how to start %j on another, and leaves no folder',
+    async (options) => {
+      const given = options.map((option) => option.replace('other', path.join(scratch, 'other')));
+      const other = start(...given, '--port', String(port));
+      expect(await other.ended).toBe(1);
+      const free = port + 10 <= 65_535 ? port + 10 : port - 10;
+      expect(other.output).toBe(
+        `posthorn: port ${port} on 127.0.0.1 is in use: choose another, for example npm start -- ${given.join(' ')} --port ${free}\n`,
+      );
+      expect(existsSync(path.join(scratch, 'other'))).toBe(false);
+    },
+  );
 
   it('refuses an option it does not know with exit code 2', async () => {
     const wrong = start('--prot', '80');
@@ -196,13 +203,16 @@ describe('npm start', () => {
     expect(wrong.output).toBe("posthorn: Unknown option '--prot' (npm start -- --help)\n");
   });
 
-  it('lets the posthorn command find the running database', () => {
+  it('lets the posthorn command find the running database, and says on standard error that it did', () => {
     const script = path.join(ROOT, 'scripts/posthorn.mjs');
     const listed = spawnSync(process.execPath, [script, '--data', data, 'keys', 'list', '--json'], {
       encoding: 'utf8',
       env: ENVIRONMENT,
     });
-    expect({ status: listed.status, stderr: listed.stderr }).toEqual({ status: 0, stderr: '' });
+    expect({ status: listed.status, stderr: listed.stderr }).toEqual({
+      status: 0,
+      stderr: `working on ${data} (DATABASE_URL is not set)\n`,
+    });
     expect(JSON.parse(listed.stdout)).toMatchObject([{ name: 'local', scopes: ['admin'] }]);
   }, 30_000);
 
