@@ -5,6 +5,8 @@ import { createInterface } from 'node:readline';
 import { describe, expect, it } from '@jest/globals';
 import { DEFAULT_RETRY_POLICY, deliveryBody, formatSecret, retryDelayMs, sign } from '@posthorn/core';
 import { loadConfig } from '@posthorn/runtime';
+import { errorsHtml } from '../apps/api/src/http/docs-pages.js';
+import { openApiDocument } from '../apps/api/src/http/openapi.js';
 
 // What the pages say is compared with what the code says. To mend a failure, see which of the two is wrong.
 
@@ -128,7 +130,7 @@ describe('links', () => {
 
 describe('commands', () => {
   const scripts = Object.keys((JSON.parse(read('package.json')) as { scripts: object }).scripts);
-  const everything = readAll(pages);
+  const everything = readAll([...pages, '.env.example']);
   const named = (pattern: RegExp): string[] =>
     sorted([...everything.matchAll(pattern)].map(([, word]) => word ?? ''));
 
@@ -177,8 +179,8 @@ describe('commands', () => {
   });
 
   it('every program that a page starts is built from an app', () => {
-    const apps = named(/node dist\/apps\/(\w+)\/apps\/\1\/src\/main\.js/g);
-    expect(named(/node (dist\/[^\s`]+)/g)).toHaveLength(apps.length);
+    const apps = named(/node (?:--env-file=\.env )?dist\/apps\/(\w+)\/apps\/\1\/src\/main\.js/g);
+    expect(named(/node (?:--env-file=\.env )?(dist\/[^\s`]+)/g)).toHaveLength(apps.length);
     expect(apps.filter((app) => !statSync(path.join(ROOT, `apps/${app}/src/main.ts`)).isFile())).toEqual([]);
   });
 });
@@ -279,6 +281,14 @@ describe('docs/lifecycle.md', () => {
     expect(sorted(firstCells(page, ['hold', 'meaning']))).toEqual(
       sorted(quoted(constraint('flows_hold_known'))),
     );
+  });
+
+  it('has what a delivery can wait for, as the API says it', () => {
+    const [, list = ''] =
+      /waitingFor: z\s*\.enum\(\[([^\]]*)\]\)/.exec(read('apps/api/src/deliveries/deliveries.schema.ts')) ??
+      [];
+    const told = firstCells(page, ['`waitingFor`', 'of a `pending` delivery', '`nextAttemptAt`']);
+    expect(told).toEqual([...quoted(list), 'null']);
   });
 
   it('has the delays of the default policy', () => {
@@ -414,6 +424,25 @@ describe('docs/receiving.md', () => {
     } finally {
       child.kill();
     }
+  });
+});
+
+describe('the reference of the API', () => {
+  it('has every chapter that an operation is in, what a newcomer needs first', () => {
+    const used = readAll(codeOf('apps/api')).matchAll(/\b(?:tag:|TAG =) '([^']+)'/g);
+    const chapters =
+      openApiDocument([], { version: '1', url: undefined }).tags?.map(({ name }) => name) ?? [];
+    expect(sorted([...used].map(([, tag]) => tag ?? '').filter((tag) => tag !== 'Webhooks'))).toEqual(
+      sorted(chapters),
+    );
+    expect(chapters.slice(0, 3)).toEqual(['Events', 'Subscriptions', 'Deliveries']);
+    expect(chapters.slice(-2)).toEqual(['Operations', 'Reference']);
+  });
+
+  it('explains the error codes with code shown as code, not as Markdown', () => {
+    const html = errorsHtml();
+    expect(html).toContain('<code>MAX_SUBSCRIPTIONS_PER_TENANT</code>');
+    expect(html).not.toContain('`');
   });
 });
 
