@@ -1,41 +1,24 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { uuid7 } from '@posthorn/core';
-import { migrations } from '@posthorn/migrations';
-import { createTestDatabase, type TestDatabase } from '@posthorn/testing';
+import { createTestStore, type TestStore } from '@posthorn/testing';
 import { Database } from './database.js';
 import { EventIntake, type EmitAnswer, type EmittedEvent, type EmitRequest } from './event-intake.js';
-import { migrateDatabase } from './migrate-database.js';
 import { Unavailable } from './unavailable.js';
 
-let database: TestDatabase;
-const opened: Database[] = [];
+let store: TestStore;
 let db: Database;
 let intake: EventIntake;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await migrateDatabase({ url: database.url, migrations, partitionsAheadDays: 2 });
-  db = open();
+  store = await createTestStore();
+  db = store.db;
   intake = intakeOn(db);
 }, 60_000);
 
 afterAll(async () => {
-  await Promise.all(opened.map((each) => each.close()));
-  await database.drop();
+  await store.drop();
 });
-
-function open(): Database {
-  const each = new Database({
-    url: database.url,
-    applicationName: 'spec',
-    poolSize: 4,
-    timeoutMs: 10_000,
-    onError: () => undefined,
-  });
-  opened.push(each);
-  return each;
-}
 
 function intakeOn(
   on: Database,
@@ -137,7 +120,7 @@ describe('an externalId', () => {
 
   it('is stored once by a hundred requests at the same time', async () => {
     const key = fresh();
-    const others = [intake, intakeOn(open())];
+    const others = [intake, intakeOn(store.open())];
     const answers = await Promise.all(
       Array.from({ length: 100 }, (_, n) => others[n % 2]!.emit(request([event(key)]), WITHIN_MS)),
     );
@@ -186,7 +169,7 @@ describe('an Idempotency-Key', () => {
 describe('two processes', () => {
   it('take the same 500 keys in different order without deadlock, and store each event once', async () => {
     const keys = Array.from({ length: 500 }, fresh);
-    const [a, b] = [intakeOn(open()), intakeOn(open())];
+    const [a, b] = [intakeOn(store.open()), intakeOn(store.open())];
     const [forwards, backwards] = await Promise.all([
       a.emit(request(keys.map((key) => event(key))), WITHIN_MS),
       b.emit(request([...keys].reverse().map((key) => event(key))), WITHIN_MS),
@@ -237,8 +220,8 @@ describe('bounds', () => {
   });
 
   it('answers Unavailable before the deadline is long past when the database hangs', async () => {
-    const hasty = intakeOn(open());
-    const blocker = open();
+    const hasty = intakeOn(store.open());
+    const blocker = store.open();
     const locked = blocker.transaction(async (query) => {
       await query({ text: 'lock table posthorn.events in access exclusive mode' });
       await expect(hasty.emit(request([event(null)]), 300)).rejects.toThrow(Unavailable);

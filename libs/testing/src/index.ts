@@ -31,3 +31,4 @@ export {
   type Respond,
 } from './receiver.js';
 export { RECEIVER_CERTIFICATE } from './receiver-certificate.js';
+export { createTestStore, type TestStore } from './store.js';

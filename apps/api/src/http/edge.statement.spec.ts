@@ -3,9 +3,8 @@ import { connect, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { encodeId } from '@posthorn/core';
-import { migrations } from '@posthorn/migrations';
-import { createApiKey, Database, migrateDatabase, type Scope } from '@posthorn/store';
-import { createTestDatabase, startFaultyProxy, type FaultyProxy, type TestDatabase } from '@posthorn/testing';
+import { createApiKey, Database, type Scope } from '@posthorn/store';
+import { createTestStore, startFaultyProxy, type FaultyProxy, type TestStore } from '@posthorn/testing';
 import fc from 'fast-check';
 import { createApi } from '../api.js';
 import { errorCodes, type ErrorCode } from './error-codes.js';
@@ -13,7 +12,7 @@ import { RouteTable } from './route-table.js';
 
 const MAX_REQUEST_BYTES = 1_500_000;
 
-let database: TestDatabase;
+let store: TestStore;
 let proxy: FaultyProxy;
 let db: Database;
 let app: NestFastifyApplication;
@@ -22,16 +21,9 @@ let other: NestFastifyApplication;
 let admin: string;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await migrateDatabase({ url: database.url, migrations, partitionsAheadDays: 3 });
-  db = new Database({
-    url: database.url,
-    applicationName: 'spec',
-    poolSize: 4,
-    timeoutMs: 10_000,
-    onError: () => undefined,
-  });
-  const { hostname, port } = new URL(database.url);
+  store = await createTestStore(3);
+  db = store.db;
+  const { hostname, port } = new URL(store.url);
   proxy = await startFaultyProxy(hostname, Number(port));
   admin = await keyWith(['admin']);
   app = await start();
@@ -42,13 +34,12 @@ afterAll(async () => {
   await app.close();
   await other.close();
   await proxy.stop();
-  await db.close();
-  await database.drop();
+  await store.drop();
 });
 
 /** The real app, wired as in production, behind a proxy that can cut it off from its database. */
 async function start(): Promise<NestFastifyApplication> {
-  const url = new URL(database.url);
+  const url = new URL(store.url);
   url.port = String(proxy.port);
   const before = { ...process.env };
   Object.assign(process.env, {

@@ -3,20 +3,18 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { decodeId, DEFAULT_RETRY_POLICY, parseSecret } from '@posthorn/core';
-import { migrations } from '@posthorn/migrations';
 import type { Config } from '@posthorn/runtime';
 import {
   claimDeliveries,
   createApiKey,
   Database,
-  migrateDatabase,
   readPayloads,
   recordAttempts,
   SCOPES,
   type Lease,
   type Scope,
 } from '@posthorn/store';
-import { createTestDatabase, type TestDatabase } from '@posthorn/testing';
+import { createTestStore, type TestStore } from '@posthorn/testing';
 import { createApi } from '../api.js';
 import { CONFIG } from '../http/tokens.js';
 import { subscriptionRules } from './subscription-rules.js';
@@ -26,35 +24,27 @@ const DAY_MS = 86_400_000;
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const MINIMAL = { url: 'https://example.com/hooks', eventTypes: ['invoice.paid'] };
 
-let database: TestDatabase;
+let store: TestStore;
 let db: Database;
 let app: NestFastifyApplication;
 let admin: string;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await migrateDatabase({ url: database.url, migrations, partitionsAheadDays: 2 });
-  db = new Database({
-    url: database.url,
-    applicationName: 'spec',
-    poolSize: 4,
-    timeoutMs: 10_000,
-    onError: () => undefined,
-  });
+  store = await createTestStore();
+  db = store.db;
   admin = await keyWith(['admin']);
   app = await start({});
 }, 60_000);
 
 afterAll(async () => {
   await app.close();
-  await db.close();
-  await database.drop();
+  await store.drop();
 });
 
 /** The real app, wired as in production, on this spec's database. */
 async function start(settings: Record<string, string>): Promise<NestFastifyApplication> {
   const env: Record<string, string> = {
-    DATABASE_URL: database.url,
+    DATABASE_URL: store.url,
     ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64'),
     QUEUE_BACKEND: 'postgres',
     LOG_LEVEL: 'silent',

@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { migrations } from '@posthorn/migrations';
-import { createTestDatabase, type TestDatabase } from '@posthorn/testing';
+import { createTestStore, type TestStore } from '@posthorn/testing';
 import { Database } from '../database.js';
-import { migrateDatabase } from '../migrate-database.js';
 import { readApiKeyToken, sameHash } from './api-key-token.js';
 import {
   createApiKey,
@@ -13,24 +11,16 @@ import {
   touchApiKeys,
 } from './api-keys.js';
 
-let test: TestDatabase;
+let store: TestStore;
 let db: Database;
 
 beforeAll(async () => {
-  test = await createTestDatabase();
-  await migrateDatabase({ url: test.url, migrations, partitionsAheadDays: 2 });
-  db = new Database({
-    url: test.url,
-    applicationName: 'spec',
-    poolSize: 4,
-    timeoutMs: 5_000,
-    onError: () => undefined,
-  });
+  store = await createTestStore();
+  db = store.db;
 });
 
 afterAll(async () => {
-  await db.close();
-  await test.drop();
+  await store.drop();
 });
 
 const lenient = { strictTenants: false };

@@ -1,11 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { patternsMatching, uuid7 } from '@posthorn/core';
-import { migrations } from '@posthorn/migrations';
 import { SecretBox } from '@posthorn/runtime';
-import { createTestDatabase, type TestDatabase } from '@posthorn/testing';
+import { createTestStore, type TestStore } from '@posthorn/testing';
 import { Database } from '../database.js';
-import { migrateDatabase } from '../migrate-database.js';
 import { sealedHeaderContext, sealedSecretContext } from './subscription-sealing.js';
 import { liveSecrets, rotateSecret } from './subscription-secrets.js';
 import { loadSubscriptionsForSending } from './subscriptions-for-sending.js';
@@ -25,24 +23,16 @@ const ALL = { all: true } as const;
 const NO_LIMITS = { maxPerTenant: 10_000, strictTenants: false };
 const box = new SecretBox([{ id: '1', key: randomBytes(32) }]);
 
-let database: TestDatabase;
+let store: TestStore;
 let db: Database;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await migrateDatabase({ url: database.url, migrations, partitionsAheadDays: 2 });
-  db = new Database({
-    url: database.url,
-    applicationName: 'spec',
-    poolSize: 4,
-    timeoutMs: 10_000,
-    onError: () => undefined,
-  });
+  store = await createTestStore();
+  db = store.db;
 }, 60_000);
 
 afterAll(async () => {
-  await db.close();
-  await database.drop();
+  await store.drop();
 });
 
 let clockMs = Date.now();

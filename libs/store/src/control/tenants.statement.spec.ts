@@ -1,33 +1,23 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { migrations } from '@posthorn/migrations';
-import { createTestDatabase, type TestDatabase } from '@posthorn/testing';
+import { createTestStore, type TestStore } from '@posthorn/testing';
 import { Database } from '../database.js';
-import { migrateDatabase } from '../migrate-database.js';
 import { createApiKey, findApiKeySecrets } from './api-keys.js';
 import { deleteEventType, getEventType, listEventTypes, putEventType } from './event-types.js';
 import { isNamedPosition } from './named-list.js';
 import { getSubscription, createSubscription } from './subscriptions.js';
 import { deleteTenant, getTenant, listTenants, putTenant } from './tenants.js';
 
-let test: TestDatabase;
+let store: TestStore;
 let db: Database;
 const all = { all: true } as const;
 
 beforeAll(async () => {
-  test = await createTestDatabase();
-  await migrateDatabase({ url: test.url, migrations, partitionsAheadDays: 2 });
-  db = new Database({
-    url: test.url,
-    applicationName: 'spec',
-    poolSize: 4,
-    timeoutMs: 5_000,
-    onError: () => undefined,
-  });
+  store = await createTestStore();
+  db = store.db;
 });
 
 afterAll(async () => {
-  await db.close();
-  await test.drop();
+  await store.drop();
 });
 
 const put = (id: string) => putTenant(db, { id, name: null, metadata: {} });

@@ -1,10 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { patternsMatching, uuid7, type Decision } from '@posthorn/core';
-import { migrations } from '@posthorn/migrations';
-import { createTestDatabase, type TestDatabase } from '@posthorn/testing';
+import { createTestStore, type TestStore } from '@posthorn/testing';
 import { Database } from '../database.js';
-import { migrateDatabase } from '../migrate-database.js';
 import { ensurePartitions, partitionsAheadDays } from '../partitions.js';
 import { insertEvents, openTestDelivery, type EventToAccept } from './accept-events.js';
 import { cancelDelivery, cancelOpenDeliveriesOfDeleted } from './cancel-deliveries.js';
@@ -19,35 +17,23 @@ const ALL = { all: true } as const;
 const TERMS = { defaultTimeoutMs: 5000, slackMs: 15_000 };
 const id = (): string => uuid7(db.nowMs(), randomBytes(10));
 
-let database: TestDatabase;
+let store: TestStore;
 let db: Database;
 let tenant: string;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await migrateDatabase({ url: database.url, migrations, partitionsAheadDays: 14 });
-  db = open();
+  store = await createTestStore(14);
+  db = store.db;
 }, 60_000);
 
 afterAll(async () => {
-  await db.close();
-  await database.drop();
+  await store.drop();
 });
 
 beforeEach(async () => {
   tenant = `t${randomBytes(6).toString('hex')}`;
   await db.query({ text: 'truncate posthorn.open_deliveries, posthorn.flows, posthorn.deliveries' });
 });
-
-function open(): Database {
-  return new Database({
-    url: database.url,
-    applicationName: 'spec',
-    poolSize: 4,
-    timeoutMs: 10_000,
-    onError: () => undefined,
-  });
-}
 
 async function subscribe(patterns: string[] = ['*']): Promise<string> {
   const subscription = id();
@@ -409,7 +395,7 @@ describe('recording', () => {
     await subscribe();
     const ids = await accept(Array.from({ length: 200 }, () => event()));
     const leases = await claimDeliveries(db, ids, TERMS);
-    const other = open();
+    const other = store.open();
     try {
       const records = leases.map((lease) => record(lease, { to: 'succeeded' }));
       const results = await Promise.all([
@@ -562,7 +548,7 @@ describe('duties', () => {
 describe('partitions', () => {
   it('are made ahead of time, once, also when two processes do it together', async () => {
     expect(await partitionsAheadDays(db)).toBe(14);
-    const other = open();
+    const other = store.open();
     try {
       const made = await Promise.all([ensurePartitions(db, 16), ensurePartitions(other, 16)]);
       expect(Math.max(...made)).toBeGreaterThanOrEqual(1);

@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { migrations } from '@posthorn/migrations';
-import { createTestDatabase, type TestDatabase } from '@posthorn/testing';
+import { createTestStore, type TestStore } from '@posthorn/testing';
 import { Database, type Statement } from '../database.js';
-import { migrateDatabase } from '../migrate-database.js';
 import type { Slice } from '../slice.js';
 import { listDeliveries, type DeliveryFilter } from './list-deliveries.js';
 import { listEvents, type EventFilter } from './list-events.js';
@@ -13,26 +11,18 @@ const OPEN = 20_000;
 /** A page of 50 found by an index reads its rows, the way down the tree and a little of each partition. */
 const MAX_PAGES_READ = 400;
 
-let database: TestDatabase;
+let store: TestStore;
 let db: Database;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await migrateDatabase({ url: database.url, migrations, partitionsAheadDays: 2 });
-  db = new Database({
-    url: database.url,
-    applicationName: 'spec',
-    poolSize: 2,
-    timeoutMs: 60_000,
-    onError: () => undefined,
-  });
+  store = await createTestStore();
+  db = store.db;
   await db.ping();
   await seed();
 }, 120_000);
 
 afterAll(async () => {
-  await db.close();
-  await database.drop();
+  await store.drop();
 });
 
 /** One row a millisecond until now, of 20 tenants with ten subscriptions each; one in fifty failed. */
