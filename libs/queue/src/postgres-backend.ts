@@ -134,6 +134,8 @@ export class PostgresBackend implements HintBackend {
     this.#clients.set(pool, clients);
     pool.on('connect', (client) => {
       clients.add(client);
+      // The pool listens only to idle ones, and BullMQ to none: one that breaks in use would end the process.
+      client.on('error', (error) => this.#events.error(error));
       client.once('end', () => clients.delete(client));
     });
     return pool;

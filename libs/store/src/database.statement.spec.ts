@@ -81,3 +81,32 @@ describe('a transaction that could not begin in time leaves no connection behind
     expect(await kept('control_plane')).toEqual([2]);
   });
 });
+
+describe('a connection that breaks', () => {
+  it.each(['while a statement runs', 'between two statements'])(
+    'within a transaction, %s, fails that transaction and nothing else',
+    async (when) => {
+      const db = openThroughProxy();
+      try {
+        const broken = db.transaction(async (query) => {
+          await query({ text: 'select 1' });
+          if (when === 'while a statement runs') {
+            const running = query({ text: 'select pg_sleep(0.2)' });
+            proxy.cutOff();
+            await running;
+          } else {
+            proxy.cutOff();
+            await delay(50); // nothing asks meanwhile: the error comes to the idle connection
+            await query({ text: 'select 1' });
+          }
+        });
+        await expect(broken).rejects.toBeInstanceOf(Unavailable);
+        proxy.restore();
+        expect(await db.query({ text: 'select 1 as one' })).toEqual([{ one: 1 }]);
+      } finally {
+        proxy.restore();
+        await db.close();
+      }
+    },
+  );
+});

@@ -59,6 +59,8 @@ export class Database {
         '-c synchronous_commit=on -c plan_cache_mode=force_generic_plan -c enable_bitmapscan=off -c timezone=UTC',
     });
     this.pool.on('error', options.onError);
+    // The pool listens only to idle connections; one that breaks within a transaction would end the process.
+    this.pool.on('connect', (client) => client.on('error', () => undefined)); // whoever uses it is told
   }
 
   /** Runs one statement on the data plane's pool and returns its rows. */

@@ -396,16 +396,12 @@ describe('recording', () => {
     const ids = await accept(Array.from({ length: 200 }, () => event()));
     const leases = await claimDeliveries(db, ids, TERMS);
     const other = store.open();
-    try {
-      const records = leases.map((lease) => record(lease, { to: 'succeeded' }));
-      const results = await Promise.all([
-        recordAttempts(db, records),
-        recordAttempts(other, [...records].reverse()),
-      ]);
-      expect(results[0].size + results[1].size).toBe(200);
-    } finally {
-      await other.close();
-    }
+    const records = leases.map((lease) => record(lease, { to: 'succeeded' }));
+    const results = await Promise.all([
+      recordAttempts(db, records),
+      recordAttempts(other, [...records].reverse()),
+    ]);
+    expect(results[0].size + results[1].size).toBe(200);
   });
 });
 
@@ -549,12 +545,8 @@ describe('partitions', () => {
   it('are made ahead of time, once, also when two processes do it together', async () => {
     expect(await partitionsAheadDays(db)).toBe(14);
     const other = store.open();
-    try {
-      const made = await Promise.all([ensurePartitions(db, 16), ensurePartitions(other, 16)]);
-      expect(Math.max(...made)).toBeGreaterThanOrEqual(1);
-    } finally {
-      await other.close();
-    }
+    const made = await Promise.all([ensurePartitions(db, 16), ensurePartitions(other, 16)]);
+    expect(Math.max(...made)).toBeGreaterThanOrEqual(1);
     expect(await partitionsAheadDays(db)).toBe(16);
     expect(await ensurePartitions(db, 16)).toBe(0);
   });
