@@ -95,12 +95,12 @@ describe('ClaimLine', () => {
     expect(claimed).toEqual([['a', 'b', 'c']]);
   });
 
-  it('lets everybody go when it closes, also those that wait for a slot', async () => {
+  it('lets everybody go when it closes, also those that wait for a slot, and says who was not served', async () => {
     const { claims, claimed } = line(1);
     await claims.join(['a']);
     const waiting = claims.join(['b']);
     await turn();
-    await claims.close();
+    expect(await claims.close()).toEqual(['b']);
     await waiting;
     await claims.join(['c']);
     expect(claimed).toEqual([['a']]);

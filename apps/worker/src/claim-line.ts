@@ -46,12 +46,14 @@ export class ClaimLine {
     });
   }
 
-  /** Sends everybody away. Ids that were not claimed stay where they are: in the database. */
-  async close(): Promise<void> {
+  /** Sends everybody away; returns the ids that were not claimed. */
+  async close(): Promise<string[]> {
     this.closed = true;
-    for (const party of this.line.splice(0)) party.served(false);
+    const left = this.line.splice(0);
+    for (const party of left) party.served(false);
     this.options.slots.release(0, 0); // wakes the line if it waits for a slot
     await this.served;
+    return left.flatMap((party) => party.ids);
   }
 
   private async serve(): Promise<void> {

@@ -11,6 +11,7 @@ import type { Sender } from '@posthorn/sender';
 import {
   claimDeliveries,
   GroupCommit,
+  offerNow,
   readPayloads,
   recordAttempts,
   releaseClaims,
@@ -112,7 +113,12 @@ export class DeliveryEngine {
    */
   async stop(graceMs: number): Promise<void> {
     this.stopping = true;
-    await this.claims.close();
+    const unclaimed = await this.claims.close();
+    try {
+      await offerNow(this.db, unclaimed);
+    } catch (error) {
+      this.complaints.tell('hint.not_given_back', error); // their time to be looked at comes all the same
+    }
     await Promise.race([this.settled(), delay(graceMs, undefined, { ref: false })]);
     await this.sender.close();
     await Promise.race([this.settled(), delay(RECORD_DEADLINE_MS, undefined, { ref: false })]);

@@ -23,7 +23,7 @@ export {
   type Lease,
   type LeaseTerms,
 } from './sql/claim-deliveries.js';
-export { lookAtDue, pickBacklog, type Due, type LostLease } from './sql/offer-due.js';
+export { lookAtDue, offerNow, pickBacklog, type Due, type LostLease } from './sql/offer-due.js';
 export { recordAttempts, type AttemptRecord } from './sql/record-attempts.js';
 export { cancelDelivery, cancelOpenDeliveriesOfDeleted, type CancelResult } from './sql/cancel-deliveries.js';
 export { resendDelivery, type ResendResult } from './sql/resend-delivery.js';

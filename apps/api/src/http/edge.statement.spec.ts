@@ -76,7 +76,6 @@ interface Ask {
 interface Answered {
   status: number;
   headers: Headers;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- whatever comes back is what is tested
   body: any;
 }
 
@@ -658,9 +657,7 @@ describe('an Idempotency-Key', () => {
 
 describe('the OpenAPI document', () => {
   const methods = ['get', 'put', 'post', 'patch', 'delete'];
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the whole point is to find out
   let document: any;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
   let operations: { path: string; method: string; operation: any }[];
 
   beforeAll(async () => {

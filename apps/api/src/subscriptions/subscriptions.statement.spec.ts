@@ -72,7 +72,6 @@ async function keyWith(scopes: readonly Scope[], tenant: string | null = null): 
 interface Answered {
   status: number;
   headers: Record<string, unknown>;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- whatever comes back is what is tested
   body: any;
 }
 

@@ -9,7 +9,7 @@ import { cancelDelivery, cancelOpenDeliveriesOfDeleted } from './cancel-deliveri
 import { claimDeliveries, readPayloads, releaseClaims, type Lease } from './claim-deliveries.js';
 import { giveUpDuty, holdDuty } from './hold-duty.js';
 import { listDeliveries, readAttempts, readDelivery } from './list-deliveries.js';
-import { lookAtDue, pickBacklog } from './offer-due.js';
+import { lookAtDue, offerNow, pickBacklog } from './offer-due.js';
 import { recordAttempts, type AttemptRecord } from './record-attempts.js';
 import { resendDelivery } from './resend-delivery.js';
 
@@ -484,6 +484,14 @@ describe('looking', () => {
     expect((await lookAtDue(db, 10, 60_000)).deliveryIds).toEqual([]);
     await makeDue();
     expect((await lookAtDue(db, 1, 60_000)).deliveryIds).toHaveLength(1);
+  });
+
+  it('looks at once at what a stopping worker gives back, and leaves alone what is not due', async () => {
+    await subscribe();
+    const [due, later] = await accept([event(), event()]);
+    await recordAttempts(db, [record(await claimOne(later!), RETRY)]);
+    await offerNow(db, [due!, later!]);
+    expect((await lookAtDue(db, 10, 60_000)).deliveryIds).toEqual([due]);
   });
 
   it('leaves a live lease alone and comes back at its end', async () => {

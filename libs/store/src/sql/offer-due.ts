@@ -72,6 +72,27 @@ export async function lookAtDue(db: Database, limit: number, offerAfterMs: numbe
 }
 
 /**
+ * Gives hints back that nobody acted on: pending deliveries that were hinted at are looked at now instead of
+ * when the hint would have been given up. Index: open_deliveries_pkey.
+ */
+export async function offerNow(db: Database, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await db.query({
+    name: 'offer-now',
+    text: `
+      with hinted as materialized (
+        select id from posthorn.open_deliveries
+         where id = any($1::uuid[]) and state = 'pending' and offer_at <> 'infinity' and offer_at > now()
+           and (due_at <= now() or trigger <> 'schedule')
+         order by id
+           for no key update skip locked
+      )
+      update posthorn.open_deliveries d set offer_at = now() from hinted where d.id = hinted.id`,
+    values: [ids],
+  });
+}
+
+/**
  * Picks parked deliveries of subscriptions that may be served again: the least recently served
  * subscriptions first, from each the `perSubscription` that have been due longest; of one that is held for
  * 410 only the one that becomes its probe. Returns delivery ids to claim.
