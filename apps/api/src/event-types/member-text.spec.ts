@@ -16,19 +16,18 @@ describe('memberText', () => {
     expect(memberText(text, name)).toBe(value);
   });
 
-  it('finds the text of what JSON.parse finds', () => {
+  // Compared as text: JSON.parse of Node 24.21 takes the key "\"" for "\\" when it has seen objects like it before.
+  it('finds the text of each member as it was written, whatever the names and the white space', () => {
     const object = fc.dictionary(fc.constantFrom('a', 'b', '"', '\\', '{', ''), fc.jsonValue(), {
       maxKeys: 4,
     });
     fc.assert(
-      fc.property(object, fc.constantFrom(undefined, 1, '\t'), (value, indent) => {
+      fc.property(object, fc.constantFrom('', ' ', '\t'), (value, indent) => {
         const text = JSON.stringify(value, null, indent);
         for (const name of ['a', 'b', '"', '\\', '{', '', 'c']) {
-          const found = memberText(text, name);
-          expect(found === undefined ? undefined : JSON.parse(found)).toEqual(
-            (JSON.parse(text) as Record<string, unknown>)[name],
-          );
-          if (found !== undefined) expect(text).toContain(found);
+          const written = Object.hasOwn(value, name) ? JSON.stringify(value[name], null, indent) : undefined;
+          // One level deeper than on its own. No string holds a line break as such.
+          expect(memberText(text, name)?.replaceAll(`\n${indent}`, '\n')).toBe(written);
         }
       }),
     );
