@@ -114,14 +114,21 @@ export class DeliveryEngine {
   async stop(graceMs: number): Promise<void> {
     this.stopping = true;
     const unclaimed = await this.claims.close();
+    // Beside the waiting and not before it: with a store that hangs, both bounds would add up.
+    await Promise.all([
+      this.giveBack(unclaimed),
+      Promise.race([this.settled(), delay(graceMs, undefined, { ref: false })]),
+    ]);
+    await this.sender.close();
+    await Promise.race([this.settled(), delay(RECORD_DEADLINE_MS, undefined, { ref: false })]);
+  }
+
+  private async giveBack(hinted: readonly string[]): Promise<void> {
     try {
-      await offerNow(this.db, unclaimed);
+      await offerNow(this.db, hinted);
     } catch (error) {
       this.complaints.tell('hint.not_given_back', error); // their time to be looked at comes all the same
     }
-    await Promise.race([this.settled(), delay(graceMs, undefined, { ref: false })]);
-    await this.sender.close();
-    await Promise.race([this.settled(), delay(RECORD_DEADLINE_MS, undefined, { ref: false })]);
   }
 
   private async settled(): Promise<void> {
