@@ -26,4 +26,4 @@ export { DEFAULT_RETRY_POLICY, retryDelayMs } from './retry-policy.js';
 export { formatSecret, parseSecret, sign } from './signing.js';
 export type { UrlRefusal, UrlRules } from './target-url.js';
 export { checkTargetUrl } from './target-url.js';
-export { DEFAULT_TENANT, isTenantId } from './tenant.js';
+export { DEFAULT_TENANT, SYSTEM_TENANT, isTenantId } from './tenant.js';

@@ -134,6 +134,41 @@ export const RULES: readonly Rule[] = [
       'must be at least RETRY_INITIAL_MS, or the first retry already waits longer than the longest delay',
   },
   {
+    over: ['PROBE_MAX_MS', 'PROBE_INITIAL_MS'],
+    holds: (config) => config.PROBE_MAX_MS >= config.PROBE_INITIAL_MS,
+    problem: 'must be at least PROBE_INITIAL_MS, or the first wait is already longer than the longest',
+  },
+  {
+    over: ['HOLD_AFTER_FAILURES', 'FAILING_AFTER_FAILURES'],
+    holds: (config) => config.HOLD_AFTER_FAILURES >= config.FAILING_AFTER_FAILURES,
+    problem: 'must be at least FAILING_AFTER_FAILURES, because only a failing subscription is held',
+  },
+  {
+    over: ['HOLD_AFTER_MS', 'FAILING_AFTER_MS'],
+    holds: (config) => config.HOLD_AFTER_MS >= config.FAILING_AFTER_MS,
+    problem: 'must be at least FAILING_AFTER_MS, because only a failing subscription is held',
+  },
+  {
+    over: ['DISABLE_AFTER_MS', 'HOLD_AFTER_MS'],
+    holds: (config) => config.DISABLE_AFTER_MS > config.HOLD_AFTER_MS,
+    problem: 'must be more than HOLD_AFTER_MS, or a subscription is disabled before it was probed',
+  },
+  {
+    over: ['BACKLOG_RETENTION_MS', 'PAYLOAD_RETENTION_MS'],
+    holds: (config) => config.BACKLOG_RETENTION_MS < config.PAYLOAD_RETENTION_MS,
+    problem: 'must be less than PAYLOAD_RETENTION_MS, or deliveries lose their payload before they end',
+  },
+  {
+    over: ['PAYLOAD_RETENTION_MS', 'LOG_RETENTION_MS'],
+    holds: (config) => config.PAYLOAD_RETENTION_MS <= config.LOG_RETENTION_MS,
+    problem: 'must be at most LOG_RETENTION_MS, or payloads outlive their events',
+  },
+  {
+    over: ['RESPONSE_RETENTION_MS', 'LOG_RETENTION_MS'],
+    holds: (config) => config.RESPONSE_RETENTION_MS <= config.LOG_RETENTION_MS,
+    problem: 'must be at most LOG_RETENTION_MS, or answers outlive their attempts',
+  },
+  {
     over: ['OFFER_AFTER_MS', 'OFFER_INTERVAL_MS'],
     holds: (config) => config.OFFER_AFTER_MS > config.OFFER_INTERVAL_MS,
     problem: 'must be more than OFFER_INTERVAL_MS, or every look offers again what is still in the queue',

@@ -7,6 +7,8 @@ export const SECTIONS = [
   'Accepting events',
   'Targets',
   'Attempts and retries',
+  'Fairness',
+  'Retention',
   'Worker',
   'Shutdown',
 ] as const;

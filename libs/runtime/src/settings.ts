@@ -258,7 +258,88 @@ export const settings = {
     'An explicit list of delays; takes the place of the other `RETRY_` settings but the jitter.',
   ),
 
-  MAX_IN_FLIGHT: defaulting('Worker', integer(1, 10_000), '128', 'Most attempts a worker makes at once.'),
+  SUBSCRIPTION_MAX_IN_FLIGHT: defaulting(
+    'Fairness',
+    integer(1, 10_000),
+    '100',
+    'Most attempts of one subscription at once, over all workers; a subscription may set its own.',
+  ),
+  FAILING_AFTER_FAILURES: defaulting(
+    'Fairness',
+    integer(1, 10_000),
+    '5',
+    'Failed attempts without a success between them after which a subscription is slowed down, and may be `failing`.',
+  ),
+  FAILING_AFTER_MS: defaulting(
+    'Fairness',
+    integer(0, 1 * DAY),
+    String(10 * SECOND),
+    'How long such a run of failures lasts before the subscription is `failing`.',
+  ),
+  HOLD_AFTER_FAILURES: defaulting(
+    'Fairness',
+    integer(1, 100_000),
+    '10',
+    'Failed attempts running after which a failing subscription may be `held`.',
+  ),
+  HOLD_AFTER_MS: defaulting(
+    'Fairness',
+    integer(0, 7 * DAY),
+    String(30 * SECOND),
+    'How long the run of failures lasts before the subscription is `held`: from then on only probes are sent.',
+  ),
+  PROBE_INITIAL_MS: defaulting(
+    'Fairness',
+    integer(100, 1 * DAY),
+    String(10 * SECOND),
+    'Wait before the first probe of a held subscription; it doubles with each probe that fails.',
+  ),
+  PROBE_MAX_MS: defaulting('Fairness', integer(100, 7 * DAY), String(1 * HOUR), 'Longest wait between probes.'),
+  DISABLE_AFTER_FAILURES: defaulting(
+    'Fairness',
+    integer(1, 100_000),
+    '12',
+    'Failed attempts running without which no subscription is `disabled`.',
+  ),
+  DISABLE_AFTER_MS: defaulting(
+    'Fairness',
+    integer(1 * SECOND, 365 * DAY),
+    String(5 * DAY),
+    'How long a subscription fails without a success before it is `disabled`; its backlog is kept.',
+  ),
+  REPLAY_MAX_OPEN: defaulting(
+    'Fairness',
+    integer(1, 100_000),
+    '500',
+    'Most deliveries of one replay that are open at once.',
+  ),
+
+  PAYLOAD_RETENTION_MS: defaulting(
+    'Retention',
+    integer(1 * HOUR, 3650 * DAY),
+    String(30 * DAY),
+    'How long payloads are kept; a tenant may have a shorter time.',
+  ),
+  LOG_RETENTION_MS: defaulting(
+    'Retention',
+    integer(1 * HOUR, 3650 * DAY),
+    String(90 * DAY),
+    'How long events, finished deliveries and their attempts are kept.',
+  ),
+  RESPONSE_RETENTION_MS: defaulting(
+    'Retention',
+    integer(1 * HOUR, 3650 * DAY),
+    String(30 * DAY),
+    'How long the bodies of answers are kept.',
+  ),
+  BACKLOG_RETENTION_MS: defaulting(
+    'Retention',
+    integer(1 * HOUR, 3650 * DAY),
+    String(14 * DAY),
+    'How long a delivery may wait unfinished before it ends as `expired`.',
+  ),
+
+  MAX_IN_FLIGHT: defaulting('Worker', integer(1, 10_000), '256', 'Most attempts a worker makes at once.'),
   MAX_IN_FLIGHT_BYTES: defaulting(
     'Worker',
     integer(1 * KIB, 4 * GIB),

@@ -4,7 +4,7 @@ import type { Database } from './database.js';
 const DAY_MS = 86_400_000;
 
 /** The tables cut into daily partitions by an id that begins with the time of its event. */
-const PARTITIONED = ['events', 'payloads', 'deliveries', 'attempts'] as const;
+const PARTITIONED = ['events', 'payloads', 'deliveries', 'attempts', 'response_bodies'] as const;
 
 /**
  * Makes the daily partitions from yesterday to `daysAhead` days from now that are missing; returns how many.

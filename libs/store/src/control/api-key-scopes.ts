@@ -7,6 +7,7 @@ export const SCOPES = [
   'secrets:read',
   'deliveries:read',
   'deliveries:write',
+  'metrics:read',
   'admin',
 ] as const;
 
