@@ -25,7 +25,9 @@ export class AddFairness implements MigrationInterface {
         add column payload_retention_ms bigint,
         add column served_at timestamptz not null default '-infinity',
         add constraint tenants_payload_retention_positive check (payload_retention_ms > 0)`);
-    await runner.query(`insert into posthorn.tenants (id, name) values ('_system', 'Posthorn''s own events')`);
+    await runner.query(
+      `insert into posthorn.tenants (id, name) values ('_system', 'Posthorn''s own events')`,
+    );
 
     await runner.query(`
       alter table posthorn.subscriptions
@@ -147,27 +149,52 @@ export class AddFairness implements MigrationInterface {
           cardinality(scopes) > 0 and scopes <@ array['events:write', 'events:read', 'subscriptions:read',
             'subscriptions:write', 'secrets:read', 'deliveries:read', 'deliveries:write', 'metrics:read', 'admin'])`);
 
+    // phase and position: how far it has walked. selected counts what matched at the start, opened what was made due
+    // of it. settled: nothing of it is open any more, so that nobody needs to look at it again.
     await runner.query(`
       create table posthorn.replays (
         id                uuid        not null primary key,
         tenant            text,
         filter            jsonb       not null,
         state             text        not null default 'running',
+        phase             text        not null default 'log',
         position          uuid,
-        walked            boolean     not null default false,
         selected          bigint      not null default 0,
+        is_more           boolean     not null default false,
         opened            bigint      not null default 0,
         succeeded         bigint      not null default 0,
         failed            bigint      not null default 0,
+        settled           boolean     not null default false,
         created_at        timestamptz not null default now(),
         finished_at       timestamptz,
         constraint replays_state_known check (state in ('running', 'finished', 'cancelled')),
+        constraint replays_phase_known check (phase in ('log', 'missed', 'walked')),
         constraint replays_finished_iff_not_running check ((state = 'running') = (finished_at is null)),
+        constraint replays_settled_after_running check (not settled or state <> 'running'),
         constraint replays_counts_not_negative
           check (selected >= 0 and opened >= 0 and succeeded >= 0 and failed >= 0)
-      )`);
+      ) with (fillfactor = 50)`);
     await runner.query(`create index replays_tenant_idx on posthorn.replays (tenant, id)`);
-    await runner.query(`create index replays_running_idx on posthorn.replays (id) where state = 'running'`);
+    await runner.query(`create index replays_unsettled_idx on posthorn.replays (id) where not settled`);
+    // What a replay has open: only its own rows are in it.
+    await runner.query(`
+      create index open_deliveries_replay_idx on posthorn.open_deliveries (replay_id, id)
+       where replay_id is not null`);
+    // Until its first attempt, a delivery of a replay can be given back as it was found.
+    await runner.query(`
+      alter table posthorn.open_deliveries
+        drop constraint open_deliveries_restores_a_finished_state,
+        add constraint open_deliveries_restores_a_finished_state check (
+          restore_state is null
+          or ((trigger = 'resend' or replay_id is not null)
+              and restore_state in ('succeeded', 'exhausted', 'cancelled', 'expired')))`);
+    // A replay of what failed must not wade through what succeeded. Few rows, so dear to nobody.
+    await runner.query(`
+      create index deliveries_failed_subscription_idx on posthorn.deliveries (subscription_id, id)
+       where state <> 'succeeded'`);
+    await runner.query(`
+      create index deliveries_failed_tenant_idx on posthorn.deliveries (tenant, id)
+       where state <> 'succeeded'`);
   }
 
   async down(runner: QueryRunner): Promise<void> {
@@ -182,6 +209,17 @@ export class AddFairness implements MigrationInterface {
       update posthorn.attempts a set response_body = b.body
         from posthorn.response_bodies b where b.delivery_id = a.delivery_id and b.number = a.number`);
     await runner.query(`drop table posthorn.replays, posthorn.response_bodies`);
+    await runner.query(
+      `drop index posthorn.deliveries_failed_subscription_idx, posthorn.deliveries_failed_tenant_idx`,
+    );
+    await runner.query(`
+      update posthorn.open_deliveries set restore_state = null, restore_reason = null where trigger <> 'resend'`);
+    await runner.query(`
+      alter table posthorn.open_deliveries
+        drop constraint open_deliveries_restores_a_finished_state,
+        add constraint open_deliveries_restores_a_finished_state check (
+          restore_state is null
+          or (trigger = 'resend' and restore_state in ('succeeded', 'exhausted', 'cancelled', 'expired')))`);
     await runner.query(`alter table posthorn.events drop column payload_erased_at`);
     await runner.query(`
       alter table posthorn.deliveries
@@ -193,7 +231,9 @@ export class AddFairness implements MigrationInterface {
             when 'cancelled' then coalesce(reason in ('cancelled_by_request', 'subscription_deleted'), false)
             else reason is null
           end)`);
-    await runner.query(`drop index posthorn.open_deliveries_backlog_idx, posthorn.open_deliveries_sequence_idx`);
+    await runner.query(
+      `drop index posthorn.open_deliveries_backlog_idx, posthorn.open_deliveries_sequence_idx`,
+    );
     await runner.query(`
       alter table posthorn.open_deliveries drop column lane, drop column sequence, drop column replay_id`);
     await runner.query(`drop sequence posthorn.delivery_sequence`);
