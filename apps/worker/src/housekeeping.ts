@@ -1,61 +1,64 @@
 import type { Logger } from '@posthorn/runtime';
-import {
-  cancelOpenDeliveriesOfDeleted,
-  deleteExpiredKeys,
-  ensurePartitions,
-  giveUpDuty,
-  holdDuty,
-  type Database,
-} from '@posthorn/store';
+import { giveUpDuty, holdDuty, type Database } from '@posthorn/store';
+import { Complaints } from './complaints.js';
 
 const DUTY = 'housekeeping';
-const CHUNK = 1000;
-/** So that one round never holds up the renewal of the duty. */
-const MAX_CHUNKS = 20;
 
 export interface HousekeepingOptions {
   /** Names this process; unique. */
   holder: string;
   leaseMs: number;
-  partitionsAheadDays: number;
+}
+
+/** One thing that housekeeping does in every round; idempotent, because a former holder may wake up and go on. */
+export interface Chore {
+  /** What it does, for the log. */
+  name: string;
+  /** Does a bounded part of it, shorter than the lease of the duty; true when there is more to do at once. */
+  run(): Promise<boolean>;
 }
 
 /**
- * The chores that one process at a time does: partitions ahead of time, keys past their time, the backlog of
- * deleted subscriptions. Each is idempotent, so a holder that wakes up after it was replaced does no harm.
+ * The chores that one process at a time does, in their order. Each is idempotent, so a holder that wakes up after it
+ * was replaced does no harm. One that fails is reported and holds up none of the others.
  */
 export class Housekeeping {
   private holding = false;
+  private readonly complaints: Complaints;
 
   constructor(
     private readonly db: Database,
     private readonly logger: Logger,
+    private readonly chores: readonly Chore[],
     private readonly options: HousekeepingOptions,
-  ) {}
+  ) {
+    this.complaints = new Complaints(logger);
+  }
 
   /** Does one round, if this process has the duty; true when there is more to do at once. */
   async round(): Promise<boolean> {
-    const { holder, leaseMs, partitionsAheadDays } = this.options;
-    const held = await holdDuty(this.db, DUTY, holder, leaseMs);
-    if (held !== this.holding) this.logger.info(held ? 'housekeeping.taken_over' : 'housekeeping.lost');
-    this.holding = held;
-    if (!held) return false;
-    const partitions = await ensurePartitions(this.db, partitionsAheadDays);
-    if (partitions > 0) this.logger.info('partitions.created', { partitions });
-    const keys = await inChunks(() => deleteExpiredKeys(this.db.query, CHUNK));
-    const cancelled = await inChunks(() => cancelOpenDeliveriesOfDeleted(this.db, CHUNK));
-    return keys.more || cancelled.more;
+    let more = false;
+    for (const chore of this.chores) {
+      // Renewed before each: many chores may together take longer than the lease.
+      if (!(await this.hold())) return false;
+      try {
+        more = (await chore.run()) || more;
+      } catch (error) {
+        this.complaints.tell('housekeeping.failed', error, { chore: chore.name });
+      }
+    }
+    return more;
   }
 
   async giveUp(): Promise<void> {
     if (this.holding) await giveUpDuty(this.db, DUTY, this.options.holder);
     this.holding = false;
   }
-}
 
-async function inChunks(work: () => Promise<number>): Promise<{ more: boolean }> {
-  for (let chunk = 0; chunk < MAX_CHUNKS; chunk += 1) {
-    if ((await work()) < CHUNK) return { more: false };
+  private async hold(): Promise<boolean> {
+    const held = await holdDuty(this.db, DUTY, this.options.holder, this.options.leaseMs);
+    if (held !== this.holding) this.logger.info(held ? 'housekeeping.taken_over' : 'housekeeping.lost');
+    this.holding = held;
+    return held;
   }
-  return { more: true };
 }

@@ -13,6 +13,7 @@ import {
 } from '@posthorn/runtime';
 import { Sender } from '@posthorn/sender';
 import { Database } from '@posthorn/store';
+import { chores } from './chores.js';
 import { DeliveryEngine } from './delivery-engine.js';
 import { DueWatch } from './due-watch.js';
 import { Housekeeping } from './housekeeping.js';
@@ -65,10 +66,11 @@ function assemble(config: Config, logger: Logger): WorkerProcess {
     offerAfterMs: config.OFFER_AFTER_MS,
     maxQueuedHints: config.MAX_QUEUED_HINTS,
   });
-  const housekeeping = new Housekeeping(db, logger, {
-    holder: `${os.hostname()}:${process.pid}:${randomUUID()}`,
-    leaseMs: config.HOUSEKEEPING_LEASE_MS,
-    partitionsAheadDays: config.PARTITIONS_AHEAD_DAYS,
-  });
+  const housekeeping = new Housekeeping(
+    db,
+    logger,
+    chores(db, logger, { partitionsAheadDays: config.PARTITIONS_AHEAD_DAYS }),
+    { holder: `${os.hostname()}:${process.pid}:${randomUUID()}`, leaseMs: config.HOUSEKEEPING_LEASE_MS },
+  );
   return new WorkerProcess({ config, logger, db, queue, engine, dueWatch, housekeeping, box });
 }

@@ -1,0 +1,40 @@
+import type { Logger } from '@posthorn/runtime';
+import {
+  cancelOpenDeliveriesOfDeleted,
+  deleteExpiredKeys,
+  ensurePartitions,
+  type Database,
+} from '@posthorn/store';
+import type { Chore } from './housekeeping.js';
+
+const CHUNK = 1000;
+/** So that one chore never holds up the renewal of the duty. */
+const MAX_CHUNKS = 20;
+
+export interface ChoreOptions {
+  partitionsAheadDays: number;
+}
+
+/** What housekeeping does, in this order: what keeps events acceptable comes first. */
+export function chores(db: Database, logger: Logger, options: ChoreOptions): Chore[] {
+  return [
+    {
+      name: 'make partitions',
+      run: async () => {
+        const partitions = await ensurePartitions(db, options.partitionsAheadDays);
+        if (partitions > 0) logger.info('partitions.created', { partitions });
+        return false;
+      },
+    },
+    { name: 'delete old keys', run: () => inChunks(() => deleteExpiredKeys(db.query, CHUNK)) },
+    { name: 'cancel for deleted', run: () => inChunks(() => cancelOpenDeliveriesOfDeleted(db, CHUNK)) },
+  ];
+}
+
+/** True when it stopped at its bound rather than at the end. */
+async function inChunks(work: () => Promise<number>): Promise<boolean> {
+  for (let chunk = 0; chunk < MAX_CHUNKS; chunk += 1) {
+    if ((await work()) < CHUNK) return false;
+  }
+  return true;
+}
