@@ -91,6 +91,12 @@ export default {
       ['libs/sender', 'libs/testing', 'test', 'scripts'],
     ),
     owner(
+      'metrics-live-in-runtime',
+      'One owner of prom-client: what is measured is not tied to how it is shown.',
+      ['prom-client'],
+      ['libs/runtime'],
+    ),
+    owner(
       'nest-lives-in-apps',
       'Rules and adapters are testable without a framework.',
       ['@nestjs', 'fastify', '@fastify'],
