@@ -24,6 +24,8 @@ export { outcomeOfStatus, parseRetryAfterMs } from './outcome.js';
 export type { RetryPolicy } from './retry-policy.js';
 export { DEFAULT_RETRY_POLICY, retryDelayMs } from './retry-policy.js';
 export { formatSecret, parseSecret, sign } from './signing.js';
+export type { HealthMove, HealthThresholds, SubscriptionHealth } from './subscription-health.js';
+export { nextHealth } from './subscription-health.js';
 export type { UrlRefusal, UrlRules } from './target-url.js';
 export { checkTargetUrl } from './target-url.js';
 export { DEFAULT_TENANT, SYSTEM_TENANT, isTenantId } from './tenant.js';
