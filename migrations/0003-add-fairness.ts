@@ -86,6 +86,9 @@ export class AddFairness implements MigrationInterface {
     // Only what can be served at a known time; what waits for a person is not in it.
     await runner.query(`
       create index flows_ready_idx on posthorn.flows (ready_at) where ready_at < 'infinity'`);
+    // "Which are held?" reads those, not every subscription there is.
+    await runner.query(`
+      create index flows_state_idx on posthorn.flows (state, subscription_id) where state <> 'active'`);
 
     await runner.query(`create sequence posthorn.delivery_sequence`);
     await runner.query(`
@@ -240,7 +243,7 @@ export class AddFairness implements MigrationInterface {
     await runner.query(`
       create index open_deliveries_parked_idx on posthorn.open_deliveries (subscription_id, due_at)
        where offer_at = 'infinity'`);
-    await runner.query(`drop index posthorn.flows_ready_idx`);
+    await runner.query(`drop index posthorn.flows_ready_idx, posthorn.flows_state_idx`);
     await runner.query(`alter table posthorn.flows drop constraint flows_held_iff_probed`);
     await runner.query(`
       update posthorn.flows

@@ -27,6 +27,7 @@ export { lookAtDue, offerNow, pickBacklog, type Due, type LostLease } from './sq
 export { recordAttempts, type AttemptRecord } from './sql/record-attempts.js';
 export { cancelDelivery, cancelOpenDeliveriesOfDeleted, type CancelResult } from './sql/cancel-deliveries.js';
 export { resendDelivery, type ResendResult } from './sql/resend-delivery.js';
+export { countBacklogs, type Backlog } from './sql/count-backlogs.js';
 export { giveUpDuty, holdDuty } from './sql/hold-duty.js';
 export {
   listDeliveries,
@@ -58,6 +59,7 @@ export {
   type StoredSubscription,
   type SubscriptionChange,
 } from './control/subscriptions.js';
+export type { FlowState } from './control/subscription-flow.js';
 export {
   loadSubscriptionsForSending,
   type SubscriptionForSending,

@@ -73,7 +73,7 @@ export async function rotateSecret(
       // Not now(): that is when the transaction began, maybe before the one this waited for.
       createdAt: () => 'clock_timestamp()',
     });
-    await bumpFlowVersion(manager, subscriptionId, { timeoutMs: subscription.timeoutMs, isElsewhere: false });
+    await bumpFlowVersion(manager, subscriptionId, { isElsewhere: false });
     return { tenant: subscription.tenant, secrets: await readLive(manager, subscriptionId) };
   });
 }

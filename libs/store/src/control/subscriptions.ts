@@ -1,5 +1,15 @@
-import { In, IsNull, LessThan, MoreThan, type EntityManager, type FindOptionsWhere } from 'typeorm';
-import type { RetryPolicy } from '@posthorn/core';
+import {
+  And,
+  In,
+  IsNull,
+  LessThan,
+  MoreThan,
+  Raw,
+  type EntityManager,
+  type FindOperator,
+  type FindOptionsWhere,
+} from 'typeorm';
+import type { RateLimit, RetryPolicy } from '@posthorn/core';
 import type { Database } from '../database.js';
 import type { Slice } from '../slice.js';
 import type { TenantScope } from '../tenant-scope.js';
@@ -11,10 +21,11 @@ import {
   pauseFlow,
   readFlows,
   resumeFlow,
+  type FlowState,
   type SubscriptionFlow,
 } from './subscription-flow.js';
 import { SubscriptionSecret } from './subscription-secret.js';
-import { Subscription } from './subscription.js';
+import { Subscription, type OnExhausted, type Ordering } from './subscription.js';
 
 /** A subscription as it is stored, with what it may do right now. Header values are sealed. */
 export interface StoredSubscription {
@@ -30,6 +41,13 @@ export interface StoredSubscription {
   timeoutMs: number | null;
   /** null: the deployment's policy. */
   retry: RetryPolicy | null;
+  /** null: the deployment's limit. */
+  maxInFlight: number | null;
+  /** null: as fast as it answers. */
+  rateLimit: RateLimit | null;
+  ordering: Ordering;
+  /** Only matters for `fifo`. */
+  onExhausted: OnExhausted;
   createdAt: Date;
   updatedAt: Date;
   flow: SubscriptionFlow;
@@ -39,7 +57,17 @@ export interface StoredSubscription {
 export type SubscriptionChange = Partial<
   Pick<
     StoredSubscription,
-    'url' | 'eventTypes' | 'description' | 'headers' | 'metadata' | 'timeoutMs' | 'retry'
+    | 'url'
+    | 'eventTypes'
+    | 'description'
+    | 'headers'
+    | 'metadata'
+    | 'timeoutMs'
+    | 'retry'
+    | 'maxInFlight'
+    | 'rateLimit'
+    | 'ordering'
+    | 'onExhausted'
   >
 >;
 
@@ -79,7 +107,7 @@ export async function createSubscription(
     await manager.insert(Subscription, columns);
     await manager.insert(SubscriptionSecret, { ...secret, subscriptionId: input.id });
     await insertPatterns(manager, input);
-    await openFlow(manager, input);
+    await openFlow(manager, input.id);
     return { created: await readOne(manager, { tenant: input.tenant }, input.id) };
   });
 }
@@ -95,19 +123,25 @@ export async function getSubscription(
 }
 
 /**
- * Up to `limit + 1` subscriptions of the scope: newest first, or oldest first when reading backwards.
+ * Up to `limit + 1` subscriptions of the scope, of one state if it is given: newest first, or oldest first when
+ * reading backwards.
  *
- * Index: subscriptions_tenant_idx within a tenant, the primary key across tenants.
+ * Indexes: subscriptions_tenant_idx within a tenant, subscriptions_live_idx across tenants; flows_state_idx for
+ * the few that are in any state but active.
  */
 export async function listSubscriptions(
   db: Database,
   scope: TenantScope,
   slice: Slice,
+  state?: FlowState,
 ): Promise<StoredSubscription[]> {
   const { manager } = await db.control();
   const where = visible(scope);
-  if (slice.after !== undefined) where.id = LessThan(slice.after);
-  if (slice.before !== undefined) where.id = MoreThan(slice.before);
+  const which: FindOperator<string>[] = [];
+  if (slice.after !== undefined) which.push(LessThan(slice.after));
+  if (slice.before !== undefined) which.push(MoreThan(slice.before));
+  if (state !== undefined) which.push(inState(state));
+  if (which.length > 0) where.id = And(...which);
   return reachable(async () => {
     const rows = await manager.find(Subscription, {
       where,
@@ -141,7 +175,6 @@ export async function patchSubscription(
       await insertPatterns(manager, { ...current, eventTypes: changed.eventTypes });
     }
     await bumpFlowVersion(manager, id, {
-      timeoutMs: changed.timeoutMs === undefined ? current.timeoutMs : changed.timeoutMs,
       isElsewhere: changed.url !== undefined && changed.url !== current.url,
     });
     return readOne(manager, scope, id);
@@ -157,7 +190,10 @@ export async function pauseSubscription(
   return moveFlow(db, scope, id, pauseFlow);
 }
 
-/** Sends again what waits and what comes, whatever had stopped it: a pause, being disabled, a hold. */
+/**
+ * Sends again what waits and what comes, whatever had stopped it: a pause, being disabled, a hold. One that had
+ * failed starts afresh, and gently.
+ */
 export async function resumeSubscription(
   db: Database,
   scope: TenantScope,
@@ -218,6 +254,11 @@ export async function lockOne(
 
 export function visible(scope: TenantScope): FindOptionsWhere<Subscription> {
   return 'tenant' in scope ? { tenant: scope.tenant, deletedAt: IsNull() } : { deletedAt: IsNull() };
+}
+
+/** Subscriptions whose flow is in the state. */
+function inState(state: FlowState): FindOperator<string> {
+  return Raw((id) => `${id} in (select subscription_id from posthorn.flows where state = :state)`, { state });
 }
 
 async function moveFlow(
