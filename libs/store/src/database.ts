@@ -98,6 +98,41 @@ export class Database {
     }
   }
 
+  /**
+   * Runs `work` on a connection of its own, each statement by itself and with other bounds: for what may take longer
+   * than anybody waits for an answer, and must not stand in a lock's queue for long.
+   */
+  async apart<T>(
+    bounds: { timeoutMs: number; lockTimeoutMs: number },
+    work: (query: Query) => Promise<T>,
+  ): Promise<T> {
+    const client = new pg.Client({
+      connectionString: this.options.url,
+      application_name: this.options.applicationName,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      statement_timeout: bounds.timeoutMs,
+      query_timeout: bounds.timeoutMs + 250,
+      lock_timeout: bounds.lockTimeoutMs,
+      keepAlive: true,
+      options: '-c timezone=UTC',
+    });
+    client.on('error', () => undefined); // whoever uses it is told
+    let ending: Promise<void> | undefined;
+    try {
+      await client.connect();
+      const query: Query = async <Row>(statement: Statement) => (await client.query(statement)).rows as Row[];
+      const result = await work(query);
+      ending = client.end();
+      await ending;
+      return result;
+    } catch (error) {
+      throw asUnavailable(error);
+    } finally {
+      // Not waited for: what hangs would hold up whoever is to be told.
+      if (!ending) client.end().catch(() => undefined);
+    }
+  }
+
   /** TypeORM for the control plane. A failed start is tried again by the next caller. */
   async control(): Promise<DataSource> {
     this.controlPlane ??= this.openControlPlane();
