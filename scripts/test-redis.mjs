@@ -73,7 +73,7 @@ async function startServer(program) {
     fs.rmSync(folder, { recursive: true, force: true });
   };
   const url = `redis://127.0.0.1:${port}`;
-  if (await answers(url)) return { url, server: program, stop };
+  if (await answers(url)) return { url, server: program, pid: child.pid, stop };
   await stop();
   return { why: `${program} does not start` };
 }

@@ -1,0 +1,141 @@
+// npm run bench: how fast, and how fair. `npm run bench -- --help` says more; docs/benchmarks.md says what it means.
+import '../scripts/check-node.mjs';
+import fs from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { buildIfNeeded } from '../scripts/build.mjs';
+import { installIfNeeded } from '../scripts/install-if-needed.mjs';
+import { main, Refusal, ROOT } from '../scripts/repository.mjs';
+
+const HELP = `npm run bench -- [fair] [options]
+
+  fair   is one tenant harmed by another one whose endpoint is dead, broken or limited?
+
+  --backend redis|postgres   what carries the hints (redis)
+  --pairs N                  pairs of measurements for each comparison (5)
+  --seconds N                length of one measurement (10)
+  --neighbours LIST          fair: which of never, fails, limited (all of them)
+  --backlog N                fair: events of the neighbour (20000)
+  --rate N                   fair: events a second of the tenant that is measured (half of its capacity, measured)
+  --set NAME=VALUE           a setting of api and worker, see docs/configuration.md; may be repeated
+  --out FILE                 where the result goes, as JSON (dist/bench/)
+
+It starts a PostgreSQL, a Redis (redis-server or valkey-server on the PATH), an api, a worker, a receiver and
+load generators of its own, and ends them. Nothing else should run on the machine meanwhile.
+`;
+
+const BENCHES = { fair: async (options) => (await import('./fair.mjs')).fair(options) };
+
+/** What the bench started, the latest last. */
+const undo = [];
+let undoing;
+
+function putAway() {
+  undoing ??= (async () => {
+    for (const step of undo.splice(0).reverse()) {
+      try {
+        await step();
+      } catch (error) {
+        console.error(`while stopping: ${error.message}`);
+      }
+    }
+  })();
+  return undoing;
+}
+
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+]) {
+  process.on(signal, () => void putAway().then(() => process.exit(code)));
+}
+
+function readOptions() {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean' },
+        backend: { type: 'string', default: 'redis' },
+        pairs: { type: 'string', default: '5' },
+        seconds: { type: 'string', default: '10' },
+        neighbours: { type: 'string', default: 'never,fails,limited' },
+        backlog: { type: 'string', default: '20000' },
+        rate: { type: 'string' },
+        set: { type: 'string', multiple: true, default: [] },
+        out: { type: 'string' },
+      },
+    });
+  } catch (error) {
+    throw new Refusal(`${error.message}\n\n${HELP}`);
+  }
+  const { values, positionals } = parsed;
+  const name = positionals[0] ?? 'fair';
+  if (!Object.hasOwn(BENCHES, name) || positionals.length > 1) {
+    throw new Refusal(`there is no bench "${positionals.join(' ')}": ${Object.keys(BENCHES).join(', ')}`);
+  }
+  if (!['redis', 'postgres'].includes(values.backend))
+    throw new Refusal('--backend must be redis or postgres');
+  const number = (option, min) => {
+    const value = Number(values[option]);
+    if (!(value >= min)) throw new Refusal(`--${option} must be a number, at least ${min}`);
+    return value;
+  };
+  const settings = Object.fromEntries(
+    values.set.map((pair) => {
+      const [, setting, value] = /^([A-Z_]+)=(.*)$/.exec(pair) ?? [];
+      if (!setting) throw new Refusal(`--set wants NAME=VALUE, not "${pair}"`);
+      return [setting, value];
+    }),
+  );
+  return {
+    help: values.help,
+    name,
+    backend: values.backend,
+    pairs: Math.floor(number('pairs', 1)),
+    seconds: number('seconds', 2),
+    neighbours: values.neighbours.split(','),
+    backlog: Math.floor(number('backlog', 100)),
+    ...(values.rate !== undefined && { rate: number('rate', 1) }),
+    settings,
+    out: values.out,
+  };
+}
+
+function write(file, result) {
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.writeFileSync(file, `${JSON.stringify(result, undefined, 2)}\n`);
+}
+
+await main(async () => {
+  const options = readOptions();
+  if (options.help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const say = (line) => console.log(line);
+  await installIfNeeded(say);
+  await buildIfNeeded(say);
+  // Only now: it needs what was just installed.
+  const { describeMachine } = await import('./machine.mjs');
+  const machine = describeMachine();
+  const startedAt = new Date();
+  const startedMs = performance.now();
+  try {
+    const { result, report, holds } = await BENCHES[options.name]({ ...options, say, undo });
+    const file =
+      options.out ??
+      path.join(ROOT, 'dist/bench', `${options.name}-${startedAt.toISOString().replaceAll(':', '-')}.json`);
+    write(file, { bench: options.name, startedAt, machine, options, ...result });
+    say(`\n${report}\n`);
+    say(
+      `${machine.cpu}, ${machine.system}, Node.js ${machine.node}, PostgreSQL ${machine.postgres}, ` +
+        `Redis ${machine.redis ?? '-'}, commit ${machine.commit ?? '-'}${machine.sourcesChanged ? ' and changes' : ''}`,
+    );
+    say(`${((performance.now() - startedMs) / 1000).toFixed(0)} s; written to ${file}`);
+    if (!holds) process.exitCode = 1;
+  } finally {
+    await putAway();
+  }
+});
