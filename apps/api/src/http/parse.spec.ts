@@ -7,6 +7,11 @@ import { ProblemError, type FieldError } from './problem.js';
 const schema = z.strictObject({
   url: z.string().max(5),
   count: z.int().min(1).max(9).optional(),
+  pace: z
+    .int()
+    .min(1, 'must be at least 1: stop instead')
+    .max(9, 'must be at most 9: start instead')
+    .optional(),
   kind: z.enum(['a', 'b']).optional(),
   names: z.array(z.string()).max(2).optional(),
   notes: z.record(z.string().max(3), z.string()).optional(),
@@ -36,6 +41,8 @@ describe('parse', () => {
     [{ url: 'abcdef' }, [['#/url', 'must be at most 5 characters']]],
     [{ url: 'a', count: 0 }, [['#/count', 'must be at least 1']]],
     [{ url: 'a', count: 1.5 }, [['#/count', 'must be a whole number']]],
+    [{ url: 'a', pace: 0 }, [['#/pace', 'must be at least 1: stop instead']]],
+    [{ url: 'a', pace: 10 }, [['#/pace', 'must be at most 9: start instead']]],
     [{ url: 'a', kind: 'c' }, [['#/kind', 'must be "a" or "b"']]],
     [{ url: 'a', names: ['a', 2] }, [['#/names/1', 'must be a string']]],
     [{ url: 'a', names: ['a', 'b', 'c'] }, [['#/names', 'must be at most 2 entries']]],

@@ -105,8 +105,13 @@ function sentence(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_value') {
     return `must be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}`;
   }
-  if (issue.code === 'too_big') return `must be at most ${String(issue.maximum)}${unitOf(issue.origin)}`;
-  if (issue.code === 'too_small') return `must be at least ${String(issue.minimum)}${unitOf(issue.origin)}`;
+  // These two may have a message of their own, which says more than the bound.
+  if (issue.code === 'too_big' && issue.message.startsWith('Too big')) {
+    return `must be at most ${String(issue.maximum)}${unitOf(issue.origin)}`;
+  }
+  if (issue.code === 'too_small' && issue.message.startsWith('Too small')) {
+    return `must be at least ${String(issue.minimum)}${unitOf(issue.origin)}`;
+  }
   return issue.message;
 }
 

@@ -12,7 +12,12 @@ import { headerSealer } from './create-subscription.js';
 import { mergeHeaders } from './merge-headers.js';
 import { refuseUnknownEventTypes } from './refuse-unknown-event-types.js';
 import { acceptedUrl, type SubscriptionDeps } from './subscription-rules.js';
-import { mergedMetadata, subscriptionPatch } from './subscriptions.schema.js';
+import {
+  DEFAULT_ON_EXHAUSTED,
+  DEFAULT_ORDERING,
+  mergedMetadata,
+  subscriptionPatch,
+} from './subscriptions.schema.js';
 
 type Patch = z.output<typeof subscriptionPatch>;
 
@@ -55,6 +60,10 @@ export async function patchSubscription(
   if (patch.retry !== undefined) {
     change.retry = patch.retry && completeRetryPolicy(patch.retry, rules.defaults.retry);
   }
+  if (patch.maxInFlight !== undefined) change.maxInFlight = patch.maxInFlight;
+  if (patch.rateLimit !== undefined) change.rateLimit = patch.rateLimit;
+  if (patch.ordering !== undefined) change.ordering = patch.ordering ?? DEFAULT_ORDERING;
+  if (patch.onExhausted !== undefined) change.onExhausted = patch.onExhausted ?? DEFAULT_ON_EXHAUSTED;
   return storePatch(db, scope, id, (current) => ({
     ...change,
     ...(patch.metadata !== undefined && { metadata: mergeMetadata(current.metadata, patch.metadata) }),

@@ -2,6 +2,7 @@ import { encodeId, formatSecret, type RetryPolicy } from '@posthorn/core';
 import type { SecretBox } from '@posthorn/runtime';
 import {
   sealedSecretContext,
+  type Backlog,
   type LiveSecrets,
   type StoredSecret,
   type StoredSubscription,
@@ -12,18 +13,30 @@ import { REDACTED } from './subscriptions.schema.js';
 export interface SendingDefaults {
   timeoutMs: number;
   retry: RetryPolicy;
+  maxInFlight: number;
 }
 
 /** A subscription as the API answers it. */
 export type PresentedSubscription = ReturnType<typeof presentSubscription>;
 
+/** Of a new subscription: nothing was accepted for it yet. */
+const NO_BACKLOG: Backlog = { size: 0, isMore: false };
+
 /**
- * @param nowMs the database's clock: what was held until the past is not held, unless for a 410, which
- * stands until a probe has decided
+ * @param backlog undefined for a new subscription, which has none
+ * @param nowMs the database's clock: what was asked to wait until the past is not held. The state `held`
+ * stands until a probe has decided, however late
  */
-export function presentSubscription(stored: StoredSubscription, defaults: SendingDefaults, nowMs: number) {
+export function presentSubscription(
+  stored: StoredSubscription,
+  backlog: Backlog | undefined,
+  defaults: SendingDefaults,
+  nowMs: number,
+) {
   const { flow } = stored;
-  const held = flow.holdUntil !== null && (flow.holdReason === 'gone' || flow.holdUntil.getTime() > nowMs);
+  const isProbed = flow.state === 'held';
+  const isHeld = flow.holdUntil !== null && (isProbed || flow.holdUntil.getTime() > nowMs);
+  const heldUntil = isHeld ? timeOf(flow.holdUntil) : null;
   return {
     id: encodeId('sub', stored.id),
     tenant: stored.tenant,
@@ -34,14 +47,28 @@ export function presentSubscription(stored: StoredSubscription, defaults: Sendin
     metadata: stored.metadata,
     timeoutMs: stored.timeoutMs ?? defaults.timeoutMs,
     retry: stored.retry ?? defaults.retry,
+    maxInFlight: stored.maxInFlight ?? defaults.maxInFlight,
+    rateLimit: stored.rateLimit,
+    ordering: stored.ordering,
+    onExhausted: stored.onExhausted,
     state: flow.state,
     stateReason: flow.stateReason,
     stateSince: flow.stateSince.toISOString(),
-    heldUntil: held ? (flow.holdUntil?.toISOString() ?? null) : null,
-    holdReason: held ? flow.holdReason : null,
+    heldUntil,
+    holdReason: isHeld ? flow.holdReason : null,
+    nextProbeAt: isProbed ? heldUntil : null,
+    consecutiveFailures: flow.failures,
+    failingSince: timeOf(flow.failingSince),
+    lastSuccessAt: timeOf(flow.lastSuccessAt),
+    inFlight: flow.inFlight,
+    backlog: backlog ?? NO_BACKLOG,
     createdAt: stored.createdAt.toISOString(),
     updatedAt: stored.updatedAt.toISOString(),
   };
+}
+
+function timeOf(at: Date | null): string | null {
+  return at?.toISOString() ?? null;
 }
 
 /** All signing secrets in full: for whoever may read secrets. */
@@ -62,7 +89,7 @@ function withoutSecret(stored: StoredSecret) {
   return {
     id: encodeId('scr', stored.id),
     createdAt: stored.createdAt.toISOString(),
-    expiresAt: stored.expiresAt?.toISOString() ?? null,
+    expiresAt: timeOf(stored.expiresAt),
   };
 }
 

@@ -28,7 +28,11 @@ export function subscriptionRules(config: Config): SubscriptionRules {
     },
     limits: { maxPerTenant: config.MAX_SUBSCRIPTIONS_PER_TENANT, strictTenants: config.STRICT_TENANTS },
     strictEventTypes: config.STRICT_EVENT_TYPES,
-    defaults: { timeoutMs: config.REQUEST_TIMEOUT_MS, retry: retryPolicyOf(config) },
+    defaults: {
+      timeoutMs: config.REQUEST_TIMEOUT_MS,
+      retry: retryPolicyOf(config),
+      maxInFlight: config.SUBSCRIPTION_MAX_IN_FLIGHT,
+    },
   };
 }
 

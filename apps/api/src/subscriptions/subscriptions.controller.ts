@@ -2,6 +2,7 @@ import { Controller, Delete, Get, HttpCode, Inject, Patch, Post, Req, Res } from
 import { encodeId } from '@posthorn/core';
 import { SecretBox, type Config, type Logger } from '@posthorn/runtime';
 import {
+  countBacklogs,
   Database,
   deleteSubscription,
   getSubscription,
@@ -52,6 +53,10 @@ import {
 } from './subscriptions.schema.js';
 import { testSubscription } from './test-subscription.js';
 
+/** What a backlog is counted to. It is read from an index, but not for nothing. */
+const MAX_BACKLOG_COUNTED = 10_000;
+const MAX_BACKLOG_COUNTED_IN_LIST = 1000;
+
 /** A worker may be busy; longer than this, it is missing. */
 const TEST_SLACK_MS = 10_000;
 
@@ -76,7 +81,8 @@ export class SubscriptionsController {
     const input = bodyOf(request, newSubscription);
     const tenant = tenantFor(principalOf(request), input.tenant);
     const { stored, secret } = await createSubscription(this.deps, tenant, input);
-    const presented = this.present(stored);
+    const { db, rules } = this.deps;
+    const presented = presentSubscription(stored, undefined, rules.defaults, db.nowMs());
     reply.header('location', `/v1/subscriptions/${presented.id}`);
     return { ...presented, secret };
   }
@@ -87,12 +93,15 @@ export class SubscriptionsController {
     const query = queryOf(request, subscriptionsQuery);
     const scope = scopeOf(principalOf(request), query.tenant);
     const wanted = pageRequestOf(query);
-    const rows = await listSubscriptions(this.deps.db, scope, sliceOf(wanted));
+    const { db, rules } = this.deps;
+    const rows = await listSubscriptions(db, scope, sliceOf(wanted), query.state);
+    const ids = rows.map((row) => row.id);
+    const backlogs = await countBacklogs(db, ids, MAX_BACKLOG_COUNTED_IN_LIST);
     return page(
       rows,
       wanted,
       (row) => row.id,
-      (row) => this.present(row),
+      (row) => presentSubscription(row, backlogs.get(row.id), rules.defaults, db.nowMs()),
     );
   }
 
@@ -166,8 +175,10 @@ export class SubscriptionsController {
     return showDelivery(this.deps.db, found(await testSubscription(deps, scope, id, eventType)));
   }
 
-  private present(stored: StoredSubscription): PresentedSubscription {
-    return presentSubscription(stored, this.deps.rules.defaults, this.deps.db.nowMs());
+  private async present(stored: StoredSubscription): Promise<PresentedSubscription> {
+    const { db, rules } = this.deps;
+    const backlogs = await countBacklogs(db, [stored.id], MAX_BACKLOG_COUNTED);
+    return presentSubscription(stored, backlogs.get(stored.id), rules.defaults, db.nowMs());
   }
 
   /** Who saw or changed a signing secret is something to look up later. */

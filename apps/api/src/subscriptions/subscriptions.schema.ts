@@ -15,8 +15,16 @@ const MAX_EVENT_TYPES = 100;
 const MAX_DELAYS = 50;
 /** The longest single wait: what `RETRY_MAX_MS` allows too. */
 const MAX_DELAY_MS = 30 * DAY_MS;
+const MAX_IN_FLIGHT = 10_000;
+const MAX_RATE_COUNT = 1_000_000;
+/** More than any deployment sends: a pace of this is a mistake in the unit. */
+const MAX_RATE_PER_MS = 100;
 const DEFAULT_OVERLAP_MS = DAY_MS;
 const MAX_OVERLAP_MS = 7 * DAY_MS;
+
+/** What is meant where nothing is said, and by `null` in a patch. */
+export const DEFAULT_ORDERING = 'none';
+export const DEFAULT_ON_EXHAUSTED = 'block';
 
 /** What a stored header value is shown as; given back in a patch it means "keep it". */
 export const REDACTED = '[redacted]';
@@ -103,6 +111,55 @@ export const retryPolicy = z
     example: { initialMs: 5000, factor: 3, maxMs: 43_200_000, maxAttempts: 15, jitter: 0.2 },
   });
 
+const maxInFlight = z
+  .int()
+  .min(1, 'must be at least 1: with 0 nothing would ever be sent; pause the subscription instead')
+  .max(MAX_IN_FLIGHT, `must be at most ${MAX_IN_FLIGHT}; null for what the deployment allows`)
+  .meta({
+    description:
+      'Most attempts at once, over all workers. With `ordering: "fifo"` it is one, whatever is said here.',
+    example: 100,
+  });
+
+/** What the pace cannot be: the other way to say what is meant is part of it. */
+const NEVER = 'a rate of 0 would never send; pause the subscription instead';
+
+const rateLimit = z
+  .strictObject({
+    count: z
+      .int()
+      .min(1, `must be at least 1: ${NEVER}`)
+      .max(MAX_RATE_COUNT, `must be at most ${MAX_RATE_COUNT}: give the count of a shorter perMs`)
+      .meta({ description: 'Attempts.', example: 10 }),
+    perMs: z
+      .int()
+      .min(
+        1,
+        'must be at least 1: it is the milliseconds in which count attempts may be made, 1000 for a second',
+      )
+      .max(DAY_MS, `must be at most ${DAY_MS}, which is a day: the slowest rate is one a day`)
+      .meta({ description: 'In this many milliseconds.', example: 1000 }),
+  })
+  .refine(
+    ({ count, perMs }) => count <= Math.max(1, perMs) * MAX_RATE_PER_MS,
+    `must not be more than ${MAX_RATE_PER_MS * SECOND_MS} a second, such as {"count": ${MAX_RATE_PER_MS}, "perMs": 1}; null for no limit`,
+  )
+  .meta({
+    description:
+      'How fast attempts may begin, over all workers. Paced: ten in a minute are one every six seconds, and only what comes due within 250 ms may come at once. What exceeds it waits and spends no retries.',
+    example: { count: 10, perMs: 1000 },
+  });
+
+const ordering = z.enum(['none', 'fifo']).meta({
+  description:
+    '`fifo`: one delivery at a time, in the order in which their events were accepted; one that waits for its retry holds up those behind it.',
+});
+
+const onExhausted = z.enum(['block', 'skip']).meta({
+  description:
+    'Of a `fifo` subscription whose delivery is exhausted. `block`: it is paused with the reason `order_blocked`, until it is resumed. `skip`: it goes on with the next.',
+});
+
 const secret = z
   .string()
   .refine((text) => parseSecret(text) !== undefined, 'must be "whsec_" and the base64 of 24 to 64 bytes')
@@ -121,6 +178,10 @@ export const newSubscription = z.strictObject({
   secret: secret.optional(),
   timeoutMs: timeoutMs.optional(),
   retry: retryPolicy.optional(),
+  maxInFlight: maxInFlight.nullable().optional(),
+  rateLimit: rateLimit.nullable().optional(),
+  ordering: ordering.default(DEFAULT_ORDERING),
+  onExhausted: onExhausted.default(DEFAULT_ON_EXHAUSTED),
   metadata: metadata.optional(),
 });
 
@@ -129,7 +190,7 @@ const REMOVES = 'A JSON Merge Patch: `null` removes an entry, or all of them.';
 
 /**
  * RFC 7396: what is left out stays, `null` puts back the default; objects are merged one level deep, but
- * `retry` is replaced whole, because half of one policy in another means nothing.
+ * `retry` and `rateLimit` are replaced whole, because half of one in another means nothing.
  */
 export const subscriptionPatch = z.strictObject({
   url: url.optional(),
@@ -142,6 +203,10 @@ export const subscriptionPatch = z.strictObject({
     .meta({ description: `${REMOVES} The value \`${REDACTED}\` keeps the one there is.` }),
   timeoutMs: timeoutMs.nullable().optional(),
   retry: retryPolicy.nullable().optional(),
+  maxInFlight: maxInFlight.nullable().optional(),
+  rateLimit: rateLimit.nullable().optional(),
+  ordering: ordering.nullable().optional(),
+  onExhausted: onExhausted.nullable().optional(),
   metadata: z.record(z.string(), z.string().nullable()).nullable().optional().meta({ description: REMOVES }),
 });
 
@@ -164,7 +229,13 @@ export const testRequest = z.strictObject({
   }),
 });
 
-export const subscriptionsQuery = z.strictObject({ ...pageQuery, tenant: tenantId.optional() });
+const state = z.enum(['active', 'failing', 'held', 'paused', 'disabled']);
+
+export const subscriptionsQuery = z.strictObject({
+  ...pageQuery,
+  tenant: tenantId.optional(),
+  state: state.optional().meta({ description: 'Only those in this state.' }),
+});
 
 const subscription = z
   .object({
@@ -177,18 +248,42 @@ const subscription = z
     metadata,
     timeoutMs,
     retry: retryPolicy,
-    state: z.enum(['active', 'paused', 'disabled']).meta({
+    maxInFlight,
+    rateLimit: rateLimit.nullable(),
+    ordering,
+    onExhausted,
+    state: state.meta({
       description:
-        '`paused` by a person, `disabled` by Posthorn. Its events are accepted and kept in every state.',
+        '`failing`: it is slowed down. `held`: only probes are sent. `paused`: a person, or its order, stopped it. `disabled`: Posthorn did. Its events are accepted and kept in every state.',
     }),
-    stateReason: z.string().nullable().meta({
-      description: '`by_request`, or `gone` when the receiver answered 410 twice.',
+    stateReason: z.enum(['by_request', 'order_blocked', 'failing', 'gone']).nullable().meta({
+      description:
+        '`by_request`: a person paused it. `order_blocked`: a delivery of a `fifo` subscription was exhausted. `failing`: attempts fail and none succeeds. `gone`: the receiver answered 410.',
     }),
     stateSince: timestamp,
     heldUntil: timestamp.nullable().meta({ description: 'Nothing is sent before this.' }),
-    holdReason: z.enum(['retry_after', 'gone']).nullable().meta({
-      description: '`retry_after`: the receiver asked for it. `gone`: it answered 410 and is probed.',
+    holdReason: z.enum(['retry_after', 'gone', 'failing']).nullable().meta({
+      description:
+        '`retry_after`: the receiver asked for it. `gone`: it answered 410 and is probed. `failing`: it failed for long and is probed.',
     }),
+    nextProbeAt: timestamp
+      .nullable()
+      .meta({ description: 'When one delivery is sent to see whether it answers again; only when `held`.' }),
+    consecutiveFailures: z
+      .int()
+      .min(0)
+      .meta({ description: 'Failed attempts since the last success, tests not counted.', example: 0 }),
+    failingSince: timestamp.nullable().meta({ description: 'The first of these failures.' }),
+    lastSuccessAt: timestamp.nullable(),
+    inFlight: z.int().min(0).meta({ description: 'Attempts being made now.', example: 0 }),
+    backlog: z
+      .object({
+        size: z.int().min(0).meta({ description: 'Deliveries that are due and wait.', example: 0 }),
+        isMore: z
+          .boolean()
+          .meta({ description: 'There are more than `size`: counting stops at 10,000, in lists at 1,000.' }),
+      })
+      .meta({ description: 'What waits for the time of its retry is not in it.' }),
     createdAt: timestamp,
     updatedAt: timestamp,
   })
@@ -264,7 +359,7 @@ export const patchSubscriptionOperation = operation({
   tag: TAG,
   summary: 'Change a subscription',
   description:
-    'JSON Merge Patch (RFC 7396), inside `headers` and `metadata` too; `retry` is replaced whole. It applies to pending deliveries as well.',
+    'JSON Merge Patch (RFC 7396), inside `headers` and `metadata` too; `retry` and `rateLimit` are replaced whole. It applies to pending deliveries as well. At another URL it starts afresh: failures and holds are forgotten, but only `/resume` ends a pause and being disabled.',
   scope: 'subscriptions:write',
   params,
   body: subscriptionPatch,
@@ -298,7 +393,8 @@ export const resumeSubscriptionOperation = operation({
   id: 'resumeSubscription',
   tag: TAG,
   summary: 'Resume a subscription',
-  description: 'Ends a pause, being disabled, and a hold; what was kept is sent.',
+  description:
+    'Ends a pause, being disabled, and a hold, and forgets its failures; what was kept is sent, gently at first.',
   scope: 'subscriptions:write',
   params,
   answers: answered('The subscription, active.'),

@@ -50,6 +50,7 @@ async function start(settings: Record<string, string>): Promise<NestFastifyAppli
     LOG_LEVEL: 'silent',
     REQUEST_TIMEOUT_MS: '4000',
     MAX_SUBSCRIPTIONS_PER_TENANT: '3',
+    SUBSCRIPTION_MAX_IN_FLIGHT: '70',
     PUBLIC_URL: 'https://hooks.posthorn.example',
     ...settings,
   };
@@ -123,11 +124,21 @@ describe('POST /v1/subscriptions', () => {
       metadata: {},
       timeoutMs: 4000,
       retry: { initialMs: 5000, factor: 3, maxMs: 43_200_000, maxAttempts: 15, jitter: 0.2 },
+      maxInFlight: 70,
+      rateLimit: null,
+      ordering: 'none',
+      onExhausted: 'block',
       state: 'active',
       stateReason: null,
       stateSince: expect.stringMatching(/Z$/),
       heldUntil: null,
       holdReason: null,
+      nextProbeAt: null,
+      consecutiveFailures: 0,
+      failingSince: null,
+      lastSuccessAt: null,
+      inFlight: 0,
+      backlog: { size: 0, isMore: false },
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       updatedAt: rest.createdAt,
     });
@@ -145,6 +156,10 @@ describe('POST /v1/subscriptions', () => {
       secret: SECRET,
       timeoutMs: 30_000,
       retry: { delaysMs: [1000, 2000] },
+      maxInFlight: 1,
+      rateLimit: { count: 10, perMs: 60_000 },
+      ordering: 'fifo',
+      onExhausted: 'skip',
       metadata: { team: 'billing' },
     };
     const { status, body } = await call('POST', '', given);
@@ -156,6 +171,10 @@ describe('POST /v1/subscriptions', () => {
       secret: SECRET,
       timeoutMs: 30_000,
       retry: { delaysMs: [1000, 2000], jitter: 0.2 },
+      maxInFlight: 1,
+      rateLimit: { count: 10, perMs: 60_000 },
+      ordering: 'fifo',
+      onExhausted: 'skip',
       metadata: { team: 'billing' },
     });
     const stored = await db.query<{ text: string }>({
@@ -377,6 +396,100 @@ describe('POST /v1/subscriptions', () => {
   });
 });
 
+describe('limits and order that make no sense', () => {
+  it.each([
+    [
+      { maxInFlight: 0 },
+      '#/maxInFlight',
+      'must be at least 1: with 0 nothing would ever be sent; pause the subscription instead',
+    ],
+    [
+      { maxInFlight: -1 },
+      '#/maxInFlight',
+      'must be at least 1: with 0 nothing would ever be sent; pause the subscription instead',
+    ],
+    [{ maxInFlight: 10_001 }, '#/maxInFlight', 'must be at most 10000; null for what the deployment allows'],
+    [{ maxInFlight: 1.5 }, '#/maxInFlight', 'must be a whole number'],
+    [{ maxInFlight: '5' }, '#/maxInFlight', 'must be a number'],
+    [
+      { rateLimit: { count: 0, perMs: 1000 } },
+      '#/rateLimit/count',
+      'must be at least 1: a rate of 0 would never send; pause the subscription instead',
+    ],
+    [
+      { rateLimit: { count: -5, perMs: 1000 } },
+      '#/rateLimit/count',
+      'must be at least 1: a rate of 0 would never send; pause the subscription instead',
+    ],
+    [{ rateLimit: { count: 0.5, perMs: 1000 } }, '#/rateLimit/count', 'must be a whole number'],
+    [
+      { rateLimit: { count: 1_000_001, perMs: 86_400_000 } },
+      '#/rateLimit/count',
+      'must be at most 1000000: give the count of a shorter perMs',
+    ],
+    [
+      { rateLimit: { count: 10, perMs: 0 } },
+      '#/rateLimit/perMs',
+      'must be at least 1: it is the milliseconds in which count attempts may be made, 1000 for a second',
+    ],
+    [
+      { rateLimit: { count: 10, perMs: -1000 } },
+      '#/rateLimit/perMs',
+      'must be at least 1: it is the milliseconds in which count attempts may be made, 1000 for a second',
+    ],
+    [
+      { rateLimit: { count: 1, perMs: 86_400_001 } },
+      '#/rateLimit/perMs',
+      'must be at most 86400000, which is a day: the slowest rate is one a day',
+    ],
+    [
+      { rateLimit: { count: 101, perMs: 1 } },
+      '#/rateLimit',
+      'must not be more than 100000 a second, such as {"count": 100, "perMs": 1}; null for no limit',
+    ],
+    [
+      { rateLimit: { count: 1_000_000, perMs: 9_999 } },
+      '#/rateLimit',
+      'must not be more than 100000 a second, such as {"count": 100, "perMs": 1}; null for no limit',
+    ],
+    [{ rateLimit: { count: 10 } }, '#/rateLimit/perMs', 'is required'],
+    [{ rateLimit: { perMs: 1000 } }, '#/rateLimit/count', 'is required'],
+    [{ rateLimit: { count: 1, perMs: 1000, burst: 5 } }, '#/rateLimit/burst', 'is not a known member'],
+    [{ rateLimit: 10 }, '#/rateLimit', 'must be an object'],
+    [{ rateLimit: [10, 1000] }, '#/rateLimit', 'must be an object'],
+    [{ ordering: 'lifo' }, '#/ordering', 'must be "none" or "fifo"'],
+    [{ ordering: true }, '#/ordering', 'must be "none" or "fifo"'],
+    [{ onExhausted: 'stop' }, '#/onExhausted', 'must be "block" or "skip"'],
+  ])('%j is refused, and the answer says what would', async (over, pointer, detail) => {
+    const refused = { status: 422, body: { code: 'validation_failed', errors: [{ pointer, detail }] } };
+    expect(await call('POST', '', { ...MINIMAL, ...over })).toMatchObject(refused);
+    const { id } = await create();
+    const patched = await call('PATCH', `/${id}`, over);
+    expect(patched).toMatchObject(refused);
+    expect(patched.body.errors).toHaveLength(1);
+  });
+
+  it.each([
+    { maxInFlight: 1 },
+    { maxInFlight: 10_000 },
+    { rateLimit: { count: 1, perMs: 86_400_000 } },
+    { rateLimit: { count: 100, perMs: 1 } },
+    { rateLimit: { count: 1_000_000, perMs: 10_000 } },
+    { rateLimit: null },
+    { ordering: 'none', onExhausted: 'skip' },
+  ])('%j is taken', async (over) => {
+    expect(await create(over)).toMatchObject(over);
+    const { id } = await create();
+    expect((await call('PATCH', `/${id}`, over)).body).toMatchObject(over);
+  });
+
+  it('may be set by a key that is bound to a tenant', async () => {
+    const key = await keyWith(['subscriptions:read', 'subscriptions:write'], newTenant());
+    const limits = { maxInFlight: 2, rateLimit: { count: 1, perMs: 10 }, ordering: 'fifo' };
+    expect(await call('POST', '', { ...MINIMAL, ...limits }, { key })).toMatchObject({ body: limits });
+  });
+});
+
 describe('a strict deployment', () => {
   let strict: NestFastifyApplication;
   beforeAll(async () => {
@@ -420,6 +533,10 @@ describe('PATCH /v1/subscriptions/{id}', () => {
     metadata: { a: '1', b: '2' },
     timeoutMs: 9000,
     retry: { delaysMs: [1, 2], jitter: 0 },
+    maxInFlight: 9,
+    rateLimit: { count: 5, perMs: 1000 },
+    ordering: 'fifo',
+    onExhausted: 'skip',
   };
   const DEFAULT_RETRY = { initialMs: 5000, factor: 3, maxMs: 43_200_000, maxAttempts: 15, jitter: 0.2 };
 
@@ -448,6 +565,18 @@ describe('PATCH /v1/subscriptions/{id}', () => {
     ['the deadline, back to the default', { timeoutMs: null }, { timeoutMs: 4000 }],
     ['the retry policy, as a whole', { retry: { delaysMs: [7] } }, { retry: { delaysMs: [7], jitter: 0.2 } }],
     ['the retry policy, back to the default', { retry: null }, { retry: DEFAULT_RETRY }],
+    ['what may be in flight', { maxInFlight: 10_000 }, { maxInFlight: 10_000 }],
+    ['what may be in flight, back to the default', { maxInFlight: null }, { maxInFlight: 70 }],
+    [
+      'the rate, as a whole',
+      { rateLimit: { count: 1, perMs: 86_400_000 } },
+      { rateLimit: { count: 1, perMs: 86_400_000 } },
+    ],
+    ['the rate, back to none', { rateLimit: null }, { rateLimit: null }],
+    ['the order', { ordering: 'none' }, { ordering: 'none' }],
+    ['the order, back to none', { ordering: null }, { ordering: 'none' }],
+    ['what follows exhaustion', { onExhausted: 'block' }, { onExhausted: 'block' }],
+    ['what follows exhaustion, back to the default', { onExhausted: null }, { onExhausted: 'block' }],
     ['one metadata entry', { metadata: { b: 'x', c: 'y' } }, { metadata: { a: '1', b: 'x', c: 'y' } }],
     ['metadata, without one', { metadata: { a: null, z: null } }, { metadata: { b: '2' } }],
     ['metadata, back to none', { metadata: null }, { metadata: {} }],
@@ -483,6 +612,11 @@ describe('PATCH /v1/subscriptions/{id}', () => {
     ],
     ['a forbidden header', { headers: { 'webhook-id': 'x' } }, ['#/headers/webhook-id']],
     ['a policy that shrinks', { retry: { maxMs: 1000 } }, ['#/retry/maxMs']],
+    ['half of the rate', { rateLimit: { count: 6 } }, ['#/rateLimit/perMs']],
+    ['the rate to 0', { rateLimit: { count: 0, perMs: 1000 } }, ['#/rateLimit/count']],
+    ['what may be in flight to 0', { maxInFlight: 0 }, ['#/maxInFlight']],
+    ['the order to an unknown one', { ordering: 'lifo' }, ['#/ordering']],
+    ['what it has in flight', { inFlight: 0 }, ['#/inFlight']],
     ['by an array', [], ['#']],
   ])('refuses to change %s, and changes nothing', async (_, patch, pointers) => {
     const { id } = await create(START);
@@ -837,7 +971,7 @@ describe('POST /v1/subscriptions/{id}/test', () => {
       db,
       rules: {
         ...subscriptionRules(app.get<Config>(CONFIG)),
-        defaults: { timeoutMs: 60, retry: DEFAULT_RETRY_POLICY },
+        defaults: { timeoutMs: 60, retry: DEFAULT_RETRY_POLICY, maxInFlight: 100 },
       },
       hints: { offerAfterMs: () => 0, send: () => undefined },
       slackMs: 40,
