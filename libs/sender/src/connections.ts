@@ -59,6 +59,11 @@ export class Connections implements ConnectionKeeper {
     if (same.length === 0) this.freeByOrigin.delete(origin);
   }
 
+  /** How many are open, and how many of those nobody uses. */
+  count(): { open: number; free: number } {
+    return { open: this.open.size, free: this.freeCount };
+  }
+
   /** Ends everything at once. */
   async close(): Promise<void> {
     for (const connection of this.open) connection.abort();

@@ -52,6 +52,17 @@ describe('NameResolver', () => {
     expect(fake.asked).toEqual(['name.test']);
   });
 
+  it('counts the questions that its memory answered, and those that had to be asked', async () => {
+    const { clock, names, addresses } = resolver([['192.0.2.1'], ['192.0.2.1']]);
+    await Promise.all([addresses(), addresses()]);
+    await addresses();
+    expect(names.counts).toEqual({ hits: 2, misses: 1 });
+    clock.ms += 60_000;
+    await addresses();
+    await addresses('localhost');
+    expect(names.counts).toEqual({ hits: 2, misses: 2 });
+  });
+
   it('calls an empty answer a name that does not exist, and an absurdly long one a failure', async () => {
     await expect(resolver([[]]).addresses()).rejects.toMatchObject({ code: 'dns_not_found' });
     const many = Array.from({ length: 257 }, (_, i) => `198.18.${i % 2}.${i % 256}`);

@@ -53,6 +53,8 @@ export class NameResolver {
   private readonly now: () => number;
   private readonly lookupTimeoutMs: number;
   private readonly remembered = new Map<string, Remembered>();
+  /** Questions that memory, or one already asked, answered; and those that were asked. */
+  readonly counts = { hits: 0, misses: 0 };
   private readonly asking = new Map<string, Promise<readonly ResolvedAddress[]>>();
 
   constructor(options: NameResolverOptions) {
@@ -67,11 +69,14 @@ export class NameResolver {
     if (host === 'localhost' || host.endsWith('.localhost')) return LOOPBACK;
     const known = this.remembered.get(host);
     if (known && known.expiresAtMs > this.now()) {
+      this.counts.hits++;
       if (known.answer instanceof AttemptFailure) throw known.answer;
       return known.answer;
     }
     let asked = this.asking.get(host);
-    if (!asked) {
+    if (asked) this.counts.hits++;
+    else {
+      this.counts.misses++;
       asked = this.ask(host).finally(() => this.asking.delete(host));
       this.asking.set(host, asked);
     }

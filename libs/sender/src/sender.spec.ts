@@ -149,6 +149,17 @@ describe('Sender', () => {
     });
   });
 
+  it('counts its connections, and what its memory of names has answered', async () => {
+    const target = await receiver();
+    const sending = sender({ resolve: new FakeResolver({ 'name.test': [['127.0.0.1']] }).resolve });
+    const url = `http://name.test:${target.port}/`;
+    await Promise.all([sending.send(post(url)), sending.send(post(url))]);
+    expect(sending.counts()).toEqual({ connections: { open: 2, free: 2 }, names: { hits: 1, misses: 1 } });
+    const underWay = sending.send(post(url));
+    expect(sending.counts().connections).toEqual({ open: 2, free: 1 });
+    await underWay;
+  });
+
   it('never lets one request wait for another', async () => {
     let release: () => void = () => undefined;
     const released = new Promise<void>((resolve) => (release = resolve));

@@ -41,6 +41,7 @@ export class Sender {
   private readonly dns = resolveByDns();
   private readonly targets: Targets;
   private readonly connections: Connections;
+  private readonly names: NameResolver;
   private readonly userAgent: string;
   private readonly context: AttemptContext;
   private isClosed = false;
@@ -48,8 +49,10 @@ export class Sender {
   constructor(options: SenderOptions) {
     const { policy, allowHttp, ownHosts = [], ca, resolve = this.dns.resolve } = options;
     this.targets = new Targets({ policy, allowHttp, ownHosts });
-    const names = new NameResolver({ resolve, deadlines: this.deadlines });
-    this.connections = new Connections(new Dialler({ policy, names, ...(ca === undefined ? {} : { ca }) }));
+    this.names = new NameResolver({ resolve, deadlines: this.deadlines });
+    this.connections = new Connections(
+      new Dialler({ policy, names: this.names, ...(ca === undefined ? {} : { ca }) }),
+    );
     this.userAgent = options.userAgent;
     this.context = {
       deadlines: this.deadlines,
@@ -75,6 +78,11 @@ export class Sender {
       const attempt = new Attempt(request, connection, this.context, resolve, reject);
       connection.send(attempt, target.path, flatHeaders(request.headers, this.userAgent));
     });
+  }
+
+  /** Its connections now, and how its memory of names has done since the start. */
+  counts(): { connections: { open: number; free: number }; names: { hits: number; misses: number } } {
+    return { connections: this.connections.count(), names: { ...this.names.counts } };
   }
 
   /** Ends everything at once: attempts without a status line reject, connections are destroyed. */

@@ -110,3 +110,23 @@ describe('a connection that breaks', () => {
     },
   );
 });
+
+describe('the connections of a database', () => {
+  it('are counted per pool: in use, free, and waited for', async () => {
+    const db = openThroughProxy();
+    try {
+      expect(db.pools()).toEqual({
+        data: { busy: 0, idle: 0, waiting: 0 },
+        control: { busy: 0, idle: 0, waiting: 0 },
+      });
+      const asking = [db.ping(), db.ping(), db.ping()]; // of one connection
+      expect(db.pools().data).toEqual({ busy: 1, idle: 0, waiting: 2 });
+      await Promise.all(asking);
+      expect(db.pools().data).toEqual({ busy: 0, idle: 1, waiting: 0 });
+      await (await db.control()).query('select 1');
+      expect(db.pools().control).toEqual({ busy: 0, idle: 1, waiting: 0 });
+    } finally {
+      await db.close();
+    }
+  });
+});

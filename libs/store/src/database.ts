@@ -25,6 +25,14 @@ export interface Statement {
 
 export type Query = <Row>(statement: Statement) => Promise<Row[]>;
 
+/** The connections of one pool. */
+export interface PoolUse {
+  busy: number;
+  idle: number;
+  /** Statements and transactions that wait for a connection. */
+  waiting: number;
+}
+
 /** Waiting for a connection is bounded apart from the statement: together they stay below 5 s. */
 const CONNECT_TIMEOUT_MS = 1500;
 const CONTROL_POOL_SIZE = 5;
@@ -40,6 +48,7 @@ export class Database {
   readonly clock = new DatabaseClock();
   private readonly pool: pg.Pool;
   private controlPlane: Promise<DataSource> | undefined;
+  private controlPool: pg.Pool | undefined;
 
   constructor(private readonly options: DatabaseOptions) {
     this.pool = new pg.Pool({
@@ -137,7 +146,9 @@ export class Database {
   async control(): Promise<DataSource> {
     this.controlPlane ??= this.openControlPlane();
     try {
-      return await this.controlPlane;
+      const opened = await this.controlPlane;
+      this.controlPool ??= (opened.driver as DataSource['driver'] & { master: pg.Pool }).master;
+      return opened;
     } catch (error) {
       this.controlPlane = undefined;
       throw asUnavailable(error);
@@ -162,6 +173,11 @@ export class Database {
       text: 'select extract(epoch from clock_timestamp())::float8 * 1000 as now_ms',
     });
     if (row) this.clock.observe(row.now_ms, sentAtMs, performance.now());
+  }
+
+  /** Who uses the connections now. The control plane has none before its first use. */
+  pools(): { data: PoolUse; control: PoolUse } {
+    return { data: useOf(this.pool), control: useOf(this.controlPool) };
   }
 
   async close(): Promise<void> {
@@ -191,4 +207,9 @@ export class Database {
       },
     }).initialize();
   }
+}
+
+function useOf(pool: pg.Pool | undefined): PoolUse {
+  if (!pool) return { busy: 0, idle: 0, waiting: 0 };
+  return { busy: pool.totalCount - pool.idleCount, idle: pool.idleCount, waiting: pool.waitingCount };
 }

@@ -190,6 +190,19 @@ describe('bounds', () => {
     await expect(small.emit(request([event(null, 'eleven bytes')]), WITHIN_MS)).rejects.toThrow(Unavailable);
   });
 
+  it('tells of each transaction that was committed, and of none that was not', async () => {
+    const told: unknown[] = [];
+    const telling = intakeOn(db, { onCommit: (group) => told.push(group) });
+    await Promise.all([
+      telling.emit(request([event(null), event(null)]), WITHIN_MS),
+      telling.emit(request([event(null)]), WITHIN_MS),
+    ]);
+    expect(told).toEqual([{ requests: 2, events: 3 }]);
+    const bad = { ...event(null), occurredAt: new Date(NaN) };
+    await expect(telling.emit(request([bad]), WITHIN_MS)).rejects.toThrow();
+    expect(told).toHaveLength(1);
+  });
+
   it('takes the largest batch whatever the fan-out was before', async () => {
     const tenant = `t${fresh()}`;
     await db.query({

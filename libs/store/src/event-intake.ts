@@ -34,6 +34,8 @@ export interface EventIntakeOptions {
   maxWaitingBytes: number;
   /** How long until somebody looks at the new deliveries unasked: 0 when no hint will be sent. */
   offerAfterMs: () => number;
+  /** Told of every transaction: how many events of how many requests it was for. */
+  onCommit?: (group: { requests: number; events: number }) => void;
 }
 
 /** Bounds of one transaction. Past them the locks and the WAL of one group cost more than a second commit. */
@@ -54,7 +56,12 @@ export class EventIntake {
     private readonly options: EventIntakeOptions,
   ) {
     this.group = new GroupCommit({
-      commit: (requests) => this.commit(requests),
+      commit: async (requests) => {
+        const answers = await this.commit(requests);
+        const events = requests.reduce((sum, request) => sum + request.events.length, 0);
+        options.onCommit?.({ requests: requests.length, events });
+        return answers;
+      },
       size: ({ events }) => ({
         items: events.length,
         rows: Math.ceil(events.length * (1 + this.fanOut)),

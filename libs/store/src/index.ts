@@ -1,8 +1,8 @@
-export { Database, type DatabaseOptions, type Query, type Statement } from './database.js';
+export { Database, type DatabaseOptions, type PoolUse, type Query, type Statement } from './database.js';
 export { Unavailable, asUnavailable } from './unavailable.js';
 export { GroupCommit, type GroupCommitOptions, type Size } from './group-commit.js';
 export { migrateDatabase, type MigrateOptions } from './migrate-database.js';
-export { ensurePartitions } from './partitions.js';
+export { ensurePartitions, partitionsAheadDays } from './partitions.js';
 export { storeReadiness, type Check } from './store-readiness.js';
 export type { TenantScope } from './tenant-scope.js';
 
@@ -29,6 +29,13 @@ export { cancelDelivery, cancelOpenDeliveriesOfDeleted, type CancelResult } from
 export { resendDelivery, type ResendResult } from './sql/resend-delivery.js';
 export { countBacklogs, type Backlog } from './sql/count-backlogs.js';
 export { giveUpDuty, holdDuty } from './sql/hold-duty.js';
+export {
+  countOpenDeliveries,
+  readWaitAges,
+  type OpenDeliveryCounts,
+  type WaitAges,
+} from './sql/count-open-deliveries.js';
+export { countSubscriptions, type SubscriptionCounts } from './sql/count-subscriptions.js';
 export {
   listDeliveries,
   readAttempts,
