@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { buildIfNeeded } from '../scripts/build.mjs';
 import { installIfNeeded } from '../scripts/install-if-needed.mjs';
 import { main, Refusal, ROOT } from '../scripts/repository.mjs';
+import { describeMachine } from './machine.mjs';
 
 const HELP = `npm run bench -- [fair] [options]
 
@@ -24,6 +25,7 @@ It starts a PostgreSQL, a Redis (redis-server or valkey-server on the PATH), an 
 load generators of its own, and ends them. Nothing else should run on the machine meanwhile.
 `;
 
+// Imported late: they need what may have to be installed first.
 const BENCHES = { fair: async (options) => (await import('./fair.mjs')).fair(options) };
 
 /** What the bench started, the latest last. */
@@ -117,8 +119,6 @@ await main(async () => {
   const say = (line) => console.log(line);
   await installIfNeeded(say);
   await buildIfNeeded(say);
-  // Only now: it needs what was just installed.
-  const { describeMachine } = await import('./machine.mjs');
   const machine = describeMachine();
   const startedAt = new Date();
   const startedMs = performance.now();

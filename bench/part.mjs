@@ -33,6 +33,7 @@ export function startPart(file, undo) {
           () => reject(new Error(`${file} does not answer "${what}"`)),
           ANSWERS_WITHIN_MS,
         );
+        late.unref();
         const settle = (how) => (value) => {
           clearTimeout(late);
           how(value);
