@@ -4,6 +4,7 @@ import { patternsMatching, uuid7 } from '@posthorn/core';
 import { SecretBox } from '@posthorn/runtime';
 import { createTestStore, type TestStore } from '@posthorn/testing';
 import { Database } from '../database.js';
+import type { FlowState } from './subscription-flow.js';
 import { sealedHeaderContext, sealedSecretContext } from './subscription-sealing.js';
 import { liveSecrets, rotateSecret } from './subscription-secrets.js';
 import { loadSubscriptionsForSending } from './subscriptions-for-sending.js';
@@ -16,6 +17,7 @@ import {
   pauseSubscription,
   resumeSubscription,
   type NewSubscription,
+  type SubscriptionChange,
 } from './subscriptions.js';
 
 const DAY_MS = 86_400_000;
@@ -29,6 +31,7 @@ let db: Database;
 beforeAll(async () => {
   store = await createTestStore();
   db = store.db;
+  await db.ping();
 }, 60_000);
 
 afterAll(async () => {
@@ -49,6 +52,10 @@ function newSubscription(over: Partial<NewSubscription> = {}): NewSubscription {
     metadata: {},
     timeoutMs: null,
     retry: null,
+    maxInFlight: null,
+    rateLimit: null,
+    ordering: 'none',
+    onExhausted: 'block',
     secret: { id: newId(), sealed: Buffer.from('sealed') },
     ...over,
   };
@@ -83,6 +90,34 @@ async function flowOf(id: string): Promise<Record<string, unknown> | undefined> 
   return flow;
 }
 
+/** Sets columns of a flow, as an attempt or a claim would have. */
+async function setFlow(id: string, assignments: string): Promise<void> {
+  await rows(`update posthorn.flows set ${assignments} where subscription_id = $1`, id);
+}
+
+/** How a flow is in each state; every one has failed, and has a backlog that waits for a result or a person. */
+const FAILED = `failures = 20, failing_since = now() - interval '1 hour', probe_step = 4, mean_ms = 3000, ramp = 1,
+                state_since = now() - interval '1 hour', backlogged = true, ready_at = 'infinity'`;
+const IN_STATE = {
+  active: `state = 'active', ${FAILED}`,
+  failing: `state = 'failing', state_reason = 'failing', ${FAILED}`,
+  'asked to wait': `state = 'failing', state_reason = 'failing', hold_reason = 'retry_after',
+                    hold_until = now() + interval '1 hour', ${FAILED}`,
+  'held as failing': `state = 'held', state_reason = 'failing', hold_reason = 'failing',
+                      hold_until = now() + interval '1 hour', ${FAILED}`,
+  'held as gone': `state = 'held', state_reason = 'gone', hold_reason = 'gone', gone_at = now(),
+                   hold_until = now() + interval '1 hour', ${FAILED}`,
+  paused: `state = 'paused', state_reason = 'by_request', ${FAILED}`,
+  blocked: `state = 'paused', state_reason = 'order_blocked', ${FAILED}`,
+  disabled: `state = 'disabled', state_reason = 'gone', ${FAILED}`,
+};
+const states = Object.entries(IN_STATE);
+
+/** Whether a time was set by the statement just made. */
+function isNow(at: unknown): boolean {
+  return at instanceof Date && Math.abs(at.getTime() - db.nowMs()) < 10_000;
+}
+
 describe('createSubscription', () => {
   it('writes the subscription, its patterns, its secret and its flow', async () => {
     const retry = { delaysMs: [1000, 2000], jitter: 0 };
@@ -92,6 +127,10 @@ describe('createSubscription', () => {
       metadata: { team: 'billing' },
       timeoutMs: 7000,
       retry,
+      maxInFlight: 7,
+      rateLimit: { count: 10, perMs: 60_000 },
+      ordering: 'fifo',
+      onExhausted: 'skip',
     });
     const result = await createSubscription(db, input, NO_LIMITS);
     const { secret, ...given } = input;
@@ -106,13 +145,29 @@ describe('createSubscription', () => {
           stateSince: expect.any(Date),
           holdUntil: null,
           holdReason: null,
+          failures: 0,
+          failingSince: null,
+          lastSuccessAt: null,
+          inFlight: 0,
         },
       },
     });
     expect(await reachedBy(input.tenant, 'invoice.paid')).toEqual([input.id]);
     expect(await reachedBy(input.tenant, 'customer.address.changed')).toEqual([input.id]);
     expect(await reachedBy(input.tenant, 'customer')).toEqual([]);
-    expect(await flowOf(input.id)).toMatchObject({ version: 1, timeout_ms: 7000, tenant: input.tenant });
+    expect(await flowOf(input.id)).toMatchObject({
+      version: 1,
+      timeout_ms: 7000,
+      tenant: input.tenant,
+      max_in_flight: 7,
+      rate_count: 10,
+      rate_per_ms: 60_000,
+      fifo: true,
+      blocks_on_exhausted: false,
+      ramp: 10,
+      backlogged: false,
+      ready_at: Infinity,
+    });
     const live = await liveSecrets(db, ALL, input.id);
     expect(live?.secrets).toEqual([{ ...secret, createdAt: expect.any(Date), expiresAt: null }]);
   });
@@ -208,6 +263,27 @@ describe('listSubscriptions', () => {
     expect(await ids({ tenant }, { before: newestFirst[0] })).toEqual([]);
   });
 
+  it('leaves out what is not in the state that is asked for', async () => {
+    const tenant = `t-${randomUUID()}`;
+    const made = new Map<string, string>();
+    for (const [name, assignments] of states) {
+      const { id } = await make({ tenant });
+      await setFlow(id, assignments);
+      made.set(name, id);
+    }
+    const ids = async (state: FlowState, slice: object = {}): Promise<string[]> =>
+      (await listSubscriptions(db, { tenant }, { limit: 10, ...slice }, state)).map((row) => row.id);
+    const named = (...names: string[]): (string | undefined)[] => names.map((name) => made.get(name));
+    expect(await ids('active')).toEqual(named('active'));
+    expect(await ids('failing')).toEqual(named('asked to wait', 'failing'));
+    expect(await ids('held')).toEqual(named('held as gone', 'held as failing'));
+    expect(await ids('paused')).toEqual(named('blocked', 'paused'));
+    expect(await ids('disabled')).toEqual(named('disabled'));
+    expect(await ids('held', { after: made.get('held as gone') })).toEqual(named('held as failing'));
+    expect(await ids('held', { before: made.get('held as failing') })).toEqual(named('held as gone'));
+    expect(await listSubscriptions(db, { tenant: `t-${randomUUID()}` }, { limit: 10 }, 'held')).toEqual([]);
+  });
+
   it('covers all tenants when nobody is named', async () => {
     const one = await make();
     const two = await make();
@@ -217,24 +293,101 @@ describe('listSubscriptions', () => {
 });
 
 describe('patchSubscription', () => {
-  it('ends a hold when the URL changes, and only then: the new URL starts afresh', async () => {
-    const made = await make({});
-    const hold = () =>
-      db.query({
-        text: `update posthorn.flows set hold_until = now() + interval '1 h', hold_reason = 'gone', gone_at = now()
-                where subscription_id = $1`,
-        values: [made.id],
-      });
-    const held = async () =>
-      db.query({
-        text: 'select hold_reason, gone_at is null as fresh from posthorn.flows where subscription_id = $1',
-        values: [made.id],
-      });
-    await hold();
-    await patchSubscription(db, ALL, made.id, () => ({ description: 'same place' }));
-    expect(await held()).toEqual([{ hold_reason: 'gone', fresh: false }]);
+  it.each(states)('a flow that is %s starts afresh at another URL', async (name, assignments) => {
+    const made = await make();
+    await setFlow(made.id, assignments);
+    const before = await flowOf(made.id);
+    await patchSubscription(db, ALL, made.id, () => ({ url: made.url, description: 'same place' }));
+    expect(await flowOf(made.id)).toEqual({ ...before, version: 2 });
+
     await patchSubscription(db, ALL, made.id, () => ({ url: 'https://example.org/elsewhere' }));
-    expect(await held()).toEqual([{ hold_reason: null, fresh: true }]);
+    const after = await flowOf(made.id);
+    const stopped = ['paused', 'blocked', 'disabled'].includes(name);
+    expect(after).toMatchObject({
+      version: 3,
+      hold_until: null,
+      hold_reason: null,
+      gone_at: null,
+      failures: 0,
+      failing_since: null,
+      probe_step: 0,
+      mean_ms: null,
+      ramp: 10,
+      backlogged: true,
+      // What a person or we have stopped stays so, whatever the URL.
+      state: stopped ? before!['state'] : 'active',
+      state_reason: stopped ? before!['state_reason'] : null,
+    });
+    expect(isNow(after!['state_since'])).toBe(!stopped && name !== 'active');
+    expect(isNow(after!['ready_at'])).toBe(!stopped);
+  });
+
+  const LIMITS = { maxInFlight: 5, rateLimit: { count: 10, perMs: 1000 }, ordering: 'fifo' } as const;
+  const changes: [string, SubscriptionChange, object, boolean][] = [
+    ['nothing that limits it', { description: 'x', timeoutMs: 2000, metadata: {} }, {}, false],
+    ['the limits as they are', LIMITS, {}, false],
+    ['what may be in flight', { maxInFlight: 6 }, { max_in_flight: 6 }, true],
+    ['what may be in flight, to the default', { maxInFlight: null }, { max_in_flight: null }, true],
+    ['the count', { rateLimit: { count: 11, perMs: 1000 } }, { rate_count: 11 }, true],
+    ['the time', { rateLimit: { count: 10, perMs: 999 } }, { rate_per_ms: 999 }, true],
+    ['the rate, to none', { rateLimit: null }, { rate_count: null, rate_per_ms: null }, true],
+    ['the order, to none', { ordering: 'none' }, { fifo: false, blocks_on_exhausted: false }, true],
+    ['what follows exhaustion', { onExhausted: 'skip' }, { blocks_on_exhausted: false }, false],
+  ];
+  it.each(changes)(
+    'tells the flow of %s, and looks at its backlog if that may let it go',
+    async (...given) => {
+      const [, change, expected, isLookedAt] = given;
+      const made = await make(LIMITS);
+      for (const backlogged of [true, false]) {
+        await setFlow(
+          made.id,
+          `backlogged = ${backlogged}, ready_at = 'infinity', version = 1, max_in_flight = 5, rate_count = 10,
+         rate_per_ms = 1000, fifo = true, blocks_on_exhausted = true`,
+        );
+        const before = await flowOf(made.id);
+        await patchSubscription(db, ALL, made.id, () => change);
+        const after = await flowOf(made.id);
+        const { ready_at: readyAt } = after!;
+        const { timeoutMs = null } = change;
+        expect(after).toEqual({
+          ...before,
+          ...expected,
+          version: 2,
+          timeout_ms: timeoutMs,
+          ready_at: readyAt,
+        });
+        expect(isNow(readyAt)).toBe(backlogged && isLookedAt);
+      }
+    },
+  );
+
+  it.each(states)(
+    'never lets a flow that is %s go before its time because a limit changed',
+    async (name, sql) => {
+      const made = await make();
+      await setFlow(made.id, sql);
+      const { hold_until: holdUntil } = (await flowOf(made.id))!;
+      await patchSubscription(db, ALL, made.id, () => ({ maxInFlight: 3 }));
+      const { ready_at: readyAt } = (await flowOf(made.id))!;
+      if (['active', 'failing'].includes(name)) expect(isNow(readyAt)).toBe(true);
+      else expect(readyAt).toEqual(holdUntil ?? Infinity);
+    },
+  );
+
+  it('counts a new rate from now on, and leaves the pace alone otherwise', async () => {
+    const made = await make({ rateLimit: { count: 1, perMs: 86_400_000 } });
+    const tat = async (): Promise<unknown> => (await flowOf(made.id))!['rate_tat'];
+    await setFlow(made.id, `rate_tat = now() + interval '1 day'`);
+    const tomorrow = await tat();
+    await patchSubscription(db, ALL, made.id, () => ({ maxInFlight: 3, url: 'https://example.org/new' }));
+    expect(await tat()).toEqual(tomorrow);
+    await patchSubscription(db, ALL, made.id, () => ({ rateLimit: { count: 1, perMs: 1000 } }));
+    expect(isNow(await tat())).toBe(true);
+    // What was saved up under the old one is not taken away.
+    await setFlow(made.id, `rate_tat = '-infinity'`);
+    await patchSubscription(db, ALL, made.id, () => ({ rateLimit: { count: 2, perMs: 1000 } }));
+    expect(await tat()).toBe(-Infinity);
   });
 
   it('changes what it is told, replaces the patterns and tells the workers', async () => {
@@ -319,37 +472,51 @@ describe('pause and resume', () => {
     expect(await flowOf(made.id)).toMatchObject({ state: 'active', backlogged: true });
   });
 
-  it('ends being disabled, and the hold that led to it', async () => {
+  it.each(states)(
+    'pause stops a flow that is %s, and nothing is held any more',
+    async (name, assignments) => {
+      const made = await make();
+      await setFlow(made.id, assignments);
+      const before = (await flowOf(made.id))!;
+      expect((await pauseSubscription(db, ALL, made.id))?.flow).toMatchObject({
+        state: 'paused',
+        stateReason: 'by_request',
+        holdUntil: null,
+        holdReason: null,
+        failures: 20,
+      });
+      const after = (await flowOf(made.id))!;
+      expect(after).toMatchObject({ backlogged: true, ready_at: Infinity, gone_at: null });
+      if (before['state'] === 'paused') expect(after['state_since']).toEqual(before['state_since']);
+      else expect({ [name]: isNow(after['state_since']) }).toEqual({ [name]: true });
+    },
+  );
+
+  it.each(states)('resume lets a flow that is %s go, afresh and gently', async (_name, assignments) => {
     const made = await make();
-    await rows(
-      `update posthorn.flows set state = 'disabled', state_reason = 'gone', hold_until = now() + interval '1 minute',
-              hold_reason = 'gone', gone_at = now()
-        where subscription_id = $1`,
-      made.id,
-    );
-    expect((await getSubscription(db, ALL, made.id))?.flow).toMatchObject({
-      state: 'disabled',
-      stateReason: 'gone',
-      holdReason: 'gone',
-    });
+    await setFlow(made.id, assignments);
+    const before = (await flowOf(made.id))!;
     expect((await resumeSubscription(db, ALL, made.id))?.flow).toMatchObject({
       state: 'active',
       stateReason: null,
       holdUntil: null,
       holdReason: null,
+      failures: 0,
+      failingSince: null,
     });
-    expect(await flowOf(made.id)).toMatchObject({ gone_at: null });
+    const after = (await flowOf(made.id))!;
+    expect(after).toMatchObject({ gone_at: null, probe_step: 0, ramp: 10, backlogged: true });
+    expect(isNow(after['ready_at'])).toBe(true);
+    if (before['state'] === 'active') expect(after['state_since']).toEqual(before['state_since']);
+    else expect(isNow(after['state_since'])).toBe(true);
   });
 
-  it('resume ends a hold of an active subscription without touching since when it is active', async () => {
+  it('resume slows nothing down that goes well', async () => {
     const made = await make();
-    const created = await getSubscription(db, ALL, made.id);
-    await rows(
-      `update posthorn.flows set hold_until = now() + interval '1 hour', hold_reason = 'retry_after'
-        where subscription_id = $1`,
-      made.id,
-    );
-    expect((await resumeSubscription(db, ALL, made.id))?.flow).toEqual(created?.flow);
+    await setFlow(made.id, 'ramp = 640');
+    const before = await flowOf(made.id);
+    await resumeSubscription(db, ALL, made.id);
+    expect(await flowOf(made.id)).toEqual(before);
   });
 });
 

@@ -258,7 +258,8 @@ export function visible(scope: TenantScope): FindOptionsWhere<Subscription> {
 
 /** Subscriptions whose flow is in the state. */
 function inState(state: FlowState): FindOperator<string> {
-  return Raw((id) => `${id} in (select subscription_id from posthorn.flows where state = :state)`, { state });
+  const sql = (id: string) => `${id} in (select subscription_id from posthorn.flows where state = :state)`;
+  return Raw(sql, { state }) as FindOperator<string>;
 }
 
 async function moveFlow(
