@@ -119,6 +119,12 @@ export class AddFairness implements MigrationInterface {
           end)`);
 
     await runner.query(`alter table posthorn.events add column payload_erased_at timestamptz`);
+    // Few: what an attempt that was on the wire brought back is erased after it too.
+    await runner.query(`
+      create index events_payload_erased_idx on posthorn.events (payload_erased_at, id)
+       where payload_erased_at is not null`);
+    await runner.query(`
+      create index tenants_payload_retention_idx on posthorn.tenants (id) where payload_retention_ms is not null`);
 
     await runner.query(`
       create table posthorn.response_bodies (
