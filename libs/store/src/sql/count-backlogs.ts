@@ -27,9 +27,8 @@ export async function countBacklogs(
   // A literal: the statement is planned without looking at its parameters, and must be seen to stop early.
   const limit = Math.trunc(atMost) + 1;
   const due = (lane: number): string => `
-    (select from posthorn.open_deliveries
-      where subscription_id = wanted.id and lane = ${lane} and due_at <= now()
-      limit ${limit})`;
+    select from posthorn.open_deliveries
+     where subscription_id = wanted.id and lane = ${lane} and due_at <= now()`;
   const rows = await db.query<{ id: string; due: number; in_flight: number }>({
     name: `count-backlogs-${limit}`,
     // The flow is not joined: a plan could then count every flow's backlog and leave out what is not wanted.
