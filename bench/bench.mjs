@@ -17,6 +17,7 @@ const HELP = `npm run bench -- [fair] [options]
   --seconds N                length of one measurement (10)
   --neighbours LIST          fair: which of never, fails, limited (all of them)
   --backlog N                fair: events of the neighbour (20000)
+  --emission SECONDS         fair: how long the neighbour takes to emit them (0.4 of --seconds)
   --rate N                   fair: events a second of the tenant that is measured (half of its capacity, measured)
   --set NAME=VALUE           a setting of api and worker, see docs/configuration.md; may be repeated
   --out FILE                 where the result goes, as JSON (dist/bench/)
@@ -64,6 +65,7 @@ function readOptions() {
         seconds: { type: 'string', default: '10' },
         neighbours: { type: 'string', default: 'never,fails,limited' },
         backlog: { type: 'string', default: '20000' },
+        emission: { type: 'string' },
         rate: { type: 'string' },
         set: { type: 'string', multiple: true, default: [] },
         out: { type: 'string' },
@@ -99,6 +101,7 @@ function readOptions() {
     seconds: number('seconds', 2),
     neighbours: values.neighbours.split(','),
     backlog: Math.floor(number('backlog', 100)),
+    emission: values.emission === undefined ? 0.4 * number('seconds', 2) : number('emission', 0),
     ...(values.rate !== undefined && { rate: number('rate', 1) }),
     settings,
     out: values.out,

@@ -17,8 +17,6 @@ const TENANT_B = 'tenant-b';
 const LOAD = 0.5;
 const LEAD_MS = 300;
 const WARM_UP_MS = 1500;
-/** A emits its events during this share of the measurement, from its start on. */
-const EMISSION_SHARE = 0.4;
 /** How long the bench waits for what B has not got yet. */
 const DRAIN_MS = 10_000;
 const CONNECTIONS = { a: 8, b: 256 };
@@ -67,6 +65,7 @@ export async function fair(options) {
         seconds: options.seconds,
         neighbour: NEIGHBOURS[neighbour],
         backlog: options.backlog,
+        emissionMs: options.emission * 1000,
       });
       pairs.push({ neighbour, pair, alone, beside });
       say(progressLine({ neighbour, pair, alone, beside }));
@@ -105,7 +104,7 @@ async function setUp({ backend, settings, say, undo }) {
 }
 
 /** One run of B's load, beside a neighbour or alone, from a settled deployment to a settled deployment. */
-async function measure(bench, { name, rate, seconds, neighbour, backlog }) {
+async function measure(bench, { name, rate, seconds, neighbour, backlog, emissionMs }) {
   const { deployment, receiver, generator } = bench;
   await deployment.settle();
   const stream = `b-${name}`;
@@ -119,8 +118,7 @@ async function measure(bench, { name, rate, seconds, neighbour, backlog }) {
       durationMs: toMs - startMs,
     }),
     cpuBetween(bench.pids, fromMs, toMs),
-    neighbour &&
-      emitBacklog(bench, { name, neighbour, backlog, fromMs, overMs: (toMs - fromMs) * EMISSION_SHARE }),
+    neighbour && emitBacklog(bench, { name, neighbour, backlog, fromMs, overMs: emissionMs }),
   ]);
   const endedMs = await waitForArrivals(receiver, { stream, count: calls.events, boundMs: DRAIN_MS });
   const arrivals = readArrivals(await receiver.ask('collect', { stream }));
@@ -269,7 +267,7 @@ function report({ options, capacity, rate, figures, pairs, complaints }) {
   return [
     `Is tenant B harmed by tenant A? Backend ${options.backend}; ${options.pairs} interleaved pairs, medians; ` +
       `B gets ${short(rate)} of the ${short(capacity.rate)} it can take alone, ${BODY_BYTES} bytes, one per call;`,
-    `A emits ${short(options.backlog)} in batches of ${BATCH} in the first ${short(options.seconds * EMISSION_SHARE)} s of ${short(options.seconds)} s. B alone → B beside A:`,
+    `A emits ${short(options.backlog)} in batches of ${BATCH} in the first ${short(options.emission)} s of ${short(options.seconds)} s. B alone → B beside A:`,
     '',
     table(head, rows),
     '',
