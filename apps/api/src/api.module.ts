@@ -1,8 +1,10 @@
 import { Module, type OnApplicationShutdown } from '@nestjs/common';
 import { HintQueue } from '@posthorn/queue';
 import {
+  countingLogger,
   createLogger,
   loadConfig,
+  Metrics,
   parseEncryptionKeys,
   SecretBox,
   type Config,
@@ -14,10 +16,12 @@ import type { EmitDeps } from './events/emit-events.js';
 import { EMIT, EventsController } from './events/events.controller.js';
 import { EventTypesController } from './event-types/event-types.controller.js';
 import { HintSender } from './hint-sender.js';
+import { ApiMetrics } from './http/api-metrics.js';
 import { Authenticator } from './http/authenticate.js';
 import { DocsController } from './http/docs.controller.js';
 import { HealthController } from './http/health.controller.js';
 import { IdempotentRequests } from './http/idempotency.js';
+import { MetricsController } from './http/metrics.controller.js';
 import { ProblemAnswer } from './http/problem-answer.js';
 import { RouteTable } from './http/route-table.js';
 import { Stopping } from './http/stopping.js';
@@ -30,6 +34,7 @@ import { TenantsController } from './tenants/tenants.controller.js';
 @Module({
   controllers: [
     HealthController,
+    MetricsController,
     DocsController,
     EventsController,
     DeliveriesController,
@@ -40,7 +45,18 @@ import { TenantsController } from './tenants/tenants.controller.js';
   ],
   providers: [
     { provide: CONFIG, useFactory: () => loadConfig() },
-    { provide: LOGGER, useFactory: (config: Config) => createLogger(config, 'api'), inject: [CONFIG] },
+    { provide: Metrics, useFactory: () => new Metrics('api') },
+    {
+      provide: LOGGER,
+      useFactory: (config: Config, metrics: Metrics) =>
+        countingLogger(createLogger(config, 'api'), metrics),
+      inject: [CONFIG, Metrics],
+    },
+    {
+      provide: ApiMetrics,
+      useFactory: (metrics: Metrics, db: Database, queue: HintQueue) => new ApiMetrics(metrics, db, queue),
+      inject: [Metrics, Database, HintQueue],
+    },
     {
       provide: Database,
       useFactory: (config: Config, log: Logger) =>
@@ -81,20 +97,27 @@ import { TenantsController } from './tenants/tenants.controller.js';
     },
     {
       provide: EMIT,
-      useFactory: (db: Database, hints: HintSender, config: Config): EmitDeps => ({
+      useFactory: (
+        db: Database,
+        hints: HintSender,
+        metrics: ApiMetrics,
+        config: Config,
+      ): EmitDeps => ({
         db,
         hints,
+        metrics,
         intake: new EventIntake(db, {
           maxWaitingEvents: config.ACCEPT_MAX_WAITING_EVENTS,
           maxWaitingBytes: config.ACCEPT_MAX_WAITING_BYTES,
           offerAfterMs: () => hints.offerAfterMs(),
+          onCommit: (group) => metrics.committed(group),
         }),
         limits: { maxBatchEvents: config.MAX_BATCH_EVENTS, maxPayloadBytes: config.MAX_PAYLOAD_BYTES },
         strict: { tenants: config.STRICT_TENANTS, eventTypes: config.STRICT_EVENT_TYPES },
         externalIdTtlMs: config.EXTERNAL_ID_TTL_MS,
         idempotencyKeyTtlMs: config.IDEMPOTENCY_KEY_TTL_MS,
       }),
-      inject: [Database, HintSender, CONFIG],
+      inject: [Database, HintSender, ApiMetrics, CONFIG],
     },
     RouteTable,
     Stopping,
@@ -111,9 +134,9 @@ import { TenantsController } from './tenants/tenants.controller.js';
     },
     {
       provide: ProblemAnswer,
-      useFactory: (log: Logger, routes: RouteTable, config: Config) =>
-        new ProblemAnswer(log, routes, config.MAX_REQUEST_BYTES),
-      inject: [LOGGER, RouteTable, CONFIG],
+      useFactory: (log: Logger, routes: RouteTable, config: Config, metrics: ApiMetrics) =>
+        new ProblemAnswer(log, routes, config.MAX_REQUEST_BYTES, metrics),
+      inject: [LOGGER, RouteTable, CONFIG, ApiMetrics],
     },
   ],
 })

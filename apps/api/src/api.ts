@@ -4,6 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ConfigError, SecretBox, type Config, type Logger } from '@posthorn/runtime';
 import { Database, opensStoredSecrets, Unavailable } from '@posthorn/store';
 import { ApiModule } from './api.module.js';
+import { ApiMetrics } from './http/api-metrics.js';
 import { Authenticator } from './http/authenticate.js';
 import { createAdapter, installEdge } from './http/edge.js';
 import { IdempotentRequests } from './http/idempotency.js';
@@ -40,6 +41,7 @@ export async function createApi(): Promise<NestFastifyApplication> {
     authenticator: app.get(Authenticator),
     idempotent: app.get(IdempotentRequests),
     stopping: app.get(Stopping),
+    metrics: app.get(ApiMetrics),
   });
   return app;
 }

@@ -37,7 +37,11 @@ describe('LastKnown', () => {
     fails = true;
     await known.refresh();
     expect(known.value).toBe(1);
+    expect(known.isFailing).toBe(true);
     expect(known.ageMs).toBeGreaterThan(youngMs);
+    fails = false;
+    await known.refresh();
+    expect(known.isFailing).toBe(false);
   });
 
   it('is not waited for longer than its bound, is asked once at a time, and shows what came late', async () => {

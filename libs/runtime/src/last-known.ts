@@ -15,6 +15,7 @@ export class LastKnown<Value> {
   private latest: { value: Value; atMs: number } | undefined;
   private asking: Promise<void> | undefined;
   private askedAtMs = -Infinity;
+  private failed = false;
 
   constructor(
     private readonly ask: () => Promise<Value>,
@@ -28,6 +29,11 @@ export class LastKnown<Value> {
   /** Since the value came; undefined when none ever did. */
   get ageMs(): number | undefined {
     return this.latest && performance.now() - this.latest.atMs;
+  }
+
+  /** Whether asking failed the last time. */
+  get isFailing(): boolean {
+    return this.failed;
   }
 
   /** Asks anew if it is time to, and waits for the answer within the bound. Never rejects. */
@@ -49,14 +55,16 @@ export class LastKnown<Value> {
   forget(): void {
     this.latest = undefined;
     this.askedAtMs = -Infinity;
+    this.failed = false;
   }
 
   private async askOnce(): Promise<void> {
     try {
       const value = await this.ask();
       this.latest = { value, atMs: performance.now() };
+      this.failed = false;
     } catch {
-      // The age of the value tells.
+      this.failed = true;
     } finally {
       this.asking = undefined;
     }

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { deliveryBody, patternsMatching, uuid7 } from '@posthorn/core';
 import type { Database, EmittedEvent, EmitResult, EventIntake, KeyToTake } from '@posthorn/store';
+import type { ApiMetrics } from '../http/api-metrics.js';
 import { tenantFor, type Principal } from '../http/principal.js';
 import { ProblemError } from '../http/problem.js';
 import type { HintSender } from '../hint-sender.js';
@@ -11,6 +12,7 @@ export interface EmitDeps {
   db: Database;
   intake: EventIntake;
   hints: HintSender;
+  metrics: Pick<ApiMetrics, 'emitted'>;
   limits: EmissionLimits;
   strict: Strictness;
   externalIdTtlMs: number;
@@ -58,6 +60,7 @@ export async function emitEvents(
   const answer = await deps.intake.emit({ events, requestKey }, input.answerByMs - performance.now());
   if ('conflict' in answer) throw reused(answer.conflict.index, isBatch);
   deps.hints.send(answer.deliveryIds);
+  deps.metrics.emitted(answer.accepted);
   return {
     events: answer.accepted.map((result, index) => {
       const { type, tenant } = events[index] as EmittedEvent;

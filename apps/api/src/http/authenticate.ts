@@ -4,6 +4,7 @@ import {
   readApiKeyToken,
   sameHash,
   touchApiKeys,
+  Unavailable,
   type ApiKeySecret,
   type Database,
 } from '@posthorn/store';
@@ -18,18 +19,27 @@ const TOUCH_INTERVAL_MS = 60_000;
 const MAX_REMEMBERED_KEYS = 10_000;
 const MAX_WAITING_LOOKUPS = 20_000;
 const LOOKUP_DEADLINE_MS = 4_500;
+/** For what is answered without the store: sooner than whoever asks loses patience. */
+const SHORT_LOOKUP_DEADLINE_MS = 1_500;
+/** Keys that what outlives the store was read with, and how long they are good for that while it does not answer. */
+const MAX_REMEMBERED_READERS = 100;
+const REMEMBERED_READER_MS = 5 * 60_000;
 const BEARER = /^Bearer +([^\s]+) *$/i;
 const CHALLENGE = { headers: { 'www-authenticate': 'Bearer realm="posthorn"' } };
 
 /**
  * Finds out who sent a request.
  *
- * Nothing is cached: a key is read anew for every request, so that revoking it works at once in every
- * process. Requests that arrive while a read is under way share the next one.
+ * A key is read anew for every request, so that revoking it works at once in every process. Requests that arrive
+ * while a read is under way share the next one.
  */
 export class Authenticator {
   private readonly lookups: GroupCommit<string, ApiKeySecret | undefined>;
   private readonly touchedAtMs = new LRUCache<string, number>({ max: MAX_REMEMBERED_KEYS });
+  private readonly readers = new LRUCache<string, ApiKeySecret>({
+    max: MAX_REMEMBERED_READERS,
+    ttl: REMEMBERED_READER_MS,
+  });
 
   constructor(
     private readonly db: Database,
@@ -50,8 +60,11 @@ export class Authenticator {
   /**
    * The owner of the key in an `authorization` header. Throws `unauthenticated`, with the same words for a
    * key that does not exist, was revoked or has another secret.
+   *
+   * @param outlivesStore what is asked for needs no store: while that does not answer, a key that was good for it
+   *   a few minutes ago is good
    */
-  async authenticate(authorization: string | undefined): Promise<Principal> {
+  async authenticate(authorization: string | undefined, outlivesStore = false): Promise<Principal> {
     if (authorization === undefined) {
       throw new ProblemError('unauthenticated', 'Send the header "authorization: Bearer phk_…".', CHALLENGE);
     }
@@ -60,12 +73,29 @@ export class Authenticator {
       throw new ProblemError('unauthenticated', 'Send the key as "authorization: Bearer phk_…".', CHALLENGE);
     }
     const token = readApiKeyToken(key);
-    const row = token && (await this.lookups.submit(token.keyId, LOOKUP_DEADLINE_MS));
+    const row =
+      token &&
+      (await (outlivesStore
+        ? this.lookUpOrRemember(token.keyId)
+        : this.lookups.submit(token.keyId, LOOKUP_DEADLINE_MS)));
     if (!token || !row || !sameHash(row.secretHash, token.secretHash)) {
       throw new ProblemError('unauthenticated', 'The API key is not valid.', CHALLENGE);
     }
     this.touch(token.keyId);
     return { keyId: token.keyId, scopes: row.scopes, tenant: row.tenant };
+  }
+
+  private async lookUpOrRemember(keyId: string): Promise<ApiKeySecret | undefined> {
+    try {
+      const row = await this.lookups.submit(keyId, SHORT_LOOKUP_DEADLINE_MS);
+      if (row) this.readers.set(keyId, row);
+      else this.readers.delete(keyId);
+      return row;
+    } catch (error) {
+      const remembered = error instanceof Unavailable ? this.readers.get(keyId) : undefined;
+      if (!remembered) throw error;
+      return remembered;
+    }
   }
 
   private touch(keyId: string): void {

@@ -6,6 +6,7 @@ import { encodeId } from '@posthorn/core';
 import type { Logger } from '@posthorn/runtime';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { covers } from '@posthorn/store';
+import type { ApiMetrics } from './api-metrics.js';
 import type { Authenticator } from './authenticate.js';
 import type { IdempotentRequests } from './idempotency.js';
 import type { ErrorCode } from './error-codes.js';
@@ -55,11 +56,12 @@ export interface EdgeParts {
   authenticator: Authenticator;
   idempotent: IdempotentRequests;
   stopping: Stopping;
+  metrics: ApiMetrics;
 }
 
 /** Adds what happens around every handler. Call it before the routes are registered. */
 export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
-  const { maxRequestBytes, log, routes, authenticator, idempotent, stopping } = parts;
+  const { maxRequestBytes, log, routes, authenticator, idempotent, stopping, metrics } = parts;
   routes.watch(instance);
   instance.decorateRequest('principal', null);
   instance.decorateRequest('idempotent', null);
@@ -85,7 +87,10 @@ export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
     // Who asks is settled before the body is read: a stranger cannot make us hold one.
     if (operation?.scope) {
       const askedAtMs = performance.now();
-      const principal = await authenticator.authenticate(request.headers.authorization);
+      const principal = await authenticator.authenticate(
+        request.headers.authorization,
+        operation.outlivesStore,
+      );
       request.principal = principal;
       request.authenticationMs = performance.now() - askedAtMs;
       if (!covers(principal.scopes, operation.scope)) {
@@ -111,6 +116,7 @@ export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
   });
 
   instance.addHook('onResponse', (request, reply, done) => {
+    metrics.answered(request.routeOptions.config.operation?.id, reply.statusCode, reply.elapsedTime);
     const fields = {
       requestId: request.id,
       method: request.method,

@@ -34,7 +34,8 @@ export const errorCodes = {
   forbidden: {
     status: 403,
     title: 'The API key may not do this',
-    meaning: 'The key lacks the scope named in `detail`. Make another key with that scope.',
+    meaning:
+      'The key lacks the scope named in `detail`: make another key with that scope. Or it is bound to a tenant and asks for what is of all of them.',
   },
   not_found: {
     status: 404,

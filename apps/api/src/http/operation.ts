@@ -36,6 +36,8 @@ export interface Operation {
   problems?: readonly ErrorCode[];
   /** Every POST honours `Idempotency-Key` through http/idempotency.ts, unless it does so in its own transaction. */
   idempotency?: 'own';
+  /** Answered from memory, so that it is there when the store is not; see `Authenticator`. */
+  outlivesStore?: true;
 }
 
 /** Declares an operation; exists so that its type is checked where it is written. */

@@ -8,6 +8,7 @@ import {
 import type { Logger } from '@posthorn/runtime';
 import { Unavailable } from '@posthorn/store';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { ApiMetrics } from './api-metrics.js';
 import { PROBLEM_CONTENT_TYPE, problemDocument, ProblemError } from './problem.js';
 import { REQUEST_ID_HEADER } from './request-id.js';
 import type { RouteTable } from './route-table.js';
@@ -19,6 +20,7 @@ export class ProblemAnswer implements ExceptionFilter {
     private readonly log: Logger,
     private readonly routes: RouteTable,
     private readonly maxRequestBytes: number,
+    private readonly metrics: ApiMetrics,
   ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
@@ -30,6 +32,7 @@ export class ProblemAnswer implements ExceptionFilter {
   send(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     if (reply.sent) return;
     const problem = error instanceof NotFoundException ? this.noSuchRoute(request) : this.problemOf(error);
+    this.metrics.refused(request.routeOptions.config.operation?.id, problem.code);
     if (problem.code === 'internal_error') {
       this.log.error('request.failed', { requestId: request.id, method: request.method, ...describe(error) });
     } else if (problem.code === 'unavailable') {
