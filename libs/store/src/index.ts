@@ -5,6 +5,7 @@ export { migrateDatabase, type MigrateOptions } from './migrate-database.js';
 export { ensurePartitions, partitionsAheadDays } from './partitions.js';
 export { storeReadiness, type Check } from './store-readiness.js';
 export type { TenantScope } from './tenant-scope.js';
+export { OPERATIONAL_EVENT_TYPES } from './operational-events.js';
 
 export {
   EventIntake,

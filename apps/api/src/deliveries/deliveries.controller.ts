@@ -17,7 +17,7 @@ import { page } from '../http/cursor.js';
 import { paramsOf, queryOf } from '../http/input.js';
 import { Serves } from '../http/operation.js';
 import { pageRequestOf, sliceOf } from '../http/page-query.js';
-import { principalOf, scopeOf } from '../http/principal.js';
+import { listScopeOf, principalOf, scopeOf } from '../http/principal.js';
 import { ProblemError } from '../http/problem.js';
 import {
   cancel,
@@ -42,9 +42,11 @@ export class DeliveriesController {
   async list(@Req() request: FastifyRequest) {
     const query = queryOf(request, deliveriesQuery);
     const asked = pageRequestOf(query);
+    const isOfOne = query.subscription !== undefined || query.event !== undefined;
+    const scope = (isOfOne ? scopeOf : listScopeOf)(principalOf(request), query.tenant);
     const rows = await listDeliveries(
       this.db,
-      scopeOf(principalOf(request), query.tenant),
+      scope,
       {
         subscriptionId: query.subscription,
         eventId: query.event,

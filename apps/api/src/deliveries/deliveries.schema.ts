@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { eventTypeName, tenantId, timestamp } from '../http/field-schemas.js';
+import { anyTenantId, eventTypeName, timestamp } from '../http/field-schemas.js';
 import { operation } from '../http/operation.js';
 import { pageQuery, pageSchema } from '../http/page-query.js';
 import { idFilter, idParam, timeFilter } from '../http/request-schemas.js';
@@ -11,7 +11,7 @@ const outcome = z.enum(['accepted', 'gone', 'rejected', 'unreachable', 'blocked'
 const STATUS_CLASSES = { none: 0, '2xx': 2, '3xx': 3, '4xx': 4, '5xx': 5 } as const;
 
 export const deliveriesQuery = z.strictObject({
-  tenant: tenantId.optional(),
+  tenant: anyTenantId.optional(),
   subscription: idFilter('sub').optional(),
   event: idFilter('evt').optional(),
   eventType: eventTypeName.optional(),
@@ -36,7 +36,7 @@ const deliverySummary = z
     id: z.string().meta({ example: 'dlv_01kasn5n6yf1rtv9dqj9j0q5tr' }),
     eventId: z.string(),
     subscriptionId: z.string(),
-    tenant: tenantId,
+    tenant: anyTenantId,
     eventType: eventTypeName,
     state,
     reason: z

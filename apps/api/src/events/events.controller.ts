@@ -7,7 +7,7 @@ import { idempotencyKeyOf, REPLAYED_HEADER } from '../http/idempotency.js';
 import { paramsOf, queryOf } from '../http/input.js';
 import { Serves } from '../http/operation.js';
 import { pageRequestOf, sliceOf } from '../http/page-query.js';
-import { principalOf, scopeOf } from '../http/principal.js';
+import { listScopeOf, principalOf, scopeOf } from '../http/principal.js';
 import { ProblemError } from '../http/problem.js';
 import { emitEvents, type EmitDeps } from './emit-events.js';
 import {
@@ -56,7 +56,7 @@ export class EventsController {
     const asked = pageRequestOf(query);
     const rows = await listEvents(
       this.db,
-      scopeOf(principalOf(request), query.tenant),
+      listScopeOf(principalOf(request), query.tenant),
       { type: query.type, externalId: query.externalId, sinceMs: query.since, untilMs: query.until },
       sliceOf(asked),
     );

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { deliveryPage } from '../deliveries/deliveries.schema.js';
-import { eventTypeName, tenantId, timestamp } from '../http/field-schemas.js';
+import { anyTenantId, eventTypeName, tenantId, timestamp } from '../http/field-schemas.js';
 import { operation } from '../http/operation.js';
 import { pageQuery, pageSchema } from '../http/page-query.js';
 import { idParam, timeFilter } from '../http/request-schemas.js';
@@ -65,7 +65,7 @@ const event = z
   .object({
     id: z.string(),
     type: eventTypeName,
-    tenant: tenantId,
+    tenant: anyTenantId,
     externalId: z.string().nullable(),
     timestamp: timestamp.meta({ description: 'When it happened.' }),
     createdAt: timestamp.meta({ description: 'When it was accepted.' }),
@@ -76,7 +76,7 @@ const event = z
 export const eventParams = z.object({ id: idParam('evt') });
 
 export const eventsQuery = z.strictObject({
-  tenant: tenantId.optional(),
+  tenant: anyTenantId.optional(),
   type: eventTypeName.optional(),
   externalId: externalId.optional(),
   since: timeFilter.optional().meta({ description: 'Accepted at or after this time.' }),

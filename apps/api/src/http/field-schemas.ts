@@ -1,4 +1,4 @@
-import { isEventType, isTenantId, MAX_EVENT_TYPE_LENGTH } from '@posthorn/core';
+import { isEventType, isTenantId, MAX_EVENT_TYPE_LENGTH, SYSTEM_TENANT } from '@posthorn/core';
 import { z } from 'zod';
 
 /** What Postgres cannot store as text: NUL, and halves of surrogate pairs. */
@@ -16,13 +16,31 @@ export function plainText(max: number): z.ZodString {
     .refine((text) => !UNSTORABLE.test(text), 'must not hold NUL or half of a surrogate pair');
 }
 
+const TENANT_FORM = 'must be 1 to 128 letters, digits, "_", "." or "-", beginning with a letter or digit';
+
+/** A tenant of the producer's. */
 export const tenantId = z
   .string()
-  .refine(isTenantId, 'must be 1 to 128 letters, digits, "_", "." or "-", beginning with a letter or digit')
+  .refine(isTenantId, {
+    error: ({ input }) =>
+      input === SYSTEM_TENANT
+        ? `is Posthorn's own, which only subscribing and reading may name: ${TENANT_FORM}`
+        : TENANT_FORM,
+  })
   .meta({
     description: 'Chosen by the producer.',
     example: 'acme',
     pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$',
+  });
+
+/** A tenant of the producer's, or Posthorn's own: for what a key that may do everything subscribes to and reads. */
+export const anyTenantId = z
+  .string()
+  .refine((text) => text === SYSTEM_TENANT || isTenantId(text), TENANT_FORM)
+  .meta({
+    description: `Chosen by the producer; \`${SYSTEM_TENANT}\` is Posthorn's own, for an admin key of all tenants.`,
+    example: 'acme',
+    pattern: `^(${SYSTEM_TENANT}|[A-Za-z0-9][A-Za-z0-9_.-]{0,127})$`,
   });
 
 export const eventTypeName = z

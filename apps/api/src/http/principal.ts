@@ -1,5 +1,5 @@
-import { DEFAULT_TENANT } from '@posthorn/core';
-import type { Scope, TenantScope } from '@posthorn/store';
+import { DEFAULT_TENANT, SYSTEM_TENANT } from '@posthorn/core';
+import { covers, type Scope, type TenantScope } from '@posthorn/store';
 import type { FastifyRequest } from 'fastify';
 import { ProblemError } from './problem.js';
 
@@ -20,18 +20,36 @@ export function principalOf(request: FastifyRequest): Principal {
 
 /**
  * The tenant to write to: the one named, else the key's own, else `default`. Naming another tenant than
- * the one the key is bound to is answered as if that tenant did not exist.
+ * the one the key is bound to is answered as if that tenant did not exist, and so is Posthorn's own for a key
+ * that may not reach it.
  */
 export function tenantFor(principal: Principal, requested?: string): string {
+  if (requested === SYSTEM_TENANT && !reachesSystem(principal)) throw tenantNotFound(requested);
   if (principal.tenant === null) return requested ?? DEFAULT_TENANT;
   if (requested === undefined || requested === principal.tenant) return principal.tenant;
   throw tenantNotFound(requested);
 }
 
-/** Whose rows to read: the tenant named or bound, else everybody's. */
+/** Whose rows an id may name: the tenant's named or bound, else everybody's within reach. */
 export function scopeOf(principal: Principal, requested?: string): TenantScope {
-  if (principal.tenant === null && requested === undefined) return { all: true };
-  return { tenant: tenantFor(principal, requested) };
+  if (principal.tenant !== null || requested !== undefined) {
+    return { tenant: tenantFor(principal, requested) };
+  }
+  return reachesSystem(principal) ? { all: true } : { allButSystem: true };
+}
+
+/**
+ * Whose rows to list: as `scopeOf`, but Posthorn's own only when asked for, because who looks through the events of
+ * all tenants looks for what happened in the product.
+ */
+export function listScopeOf(principal: Principal, requested?: string): TenantScope {
+  const scope = scopeOf(principal, requested);
+  return 'all' in scope ? { allButSystem: true } : scope;
+}
+
+/** What Posthorn says about itself names every tenant: it is for who may do everything with all of them. */
+function reachesSystem({ tenant, scopes }: Principal): boolean {
+  return tenant === null && covers(scopes, 'admin');
 }
 
 export function tenantNotFound(tenant: string): ProblemError {

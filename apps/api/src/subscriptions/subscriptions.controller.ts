@@ -20,7 +20,7 @@ import { bodyOf, optionalBodyOf, paramsOf, queryOf } from '../http/input.js';
 import { readJson } from '../http/json-body.js';
 import { Serves } from '../http/operation.js';
 import { pageRequestOf, sliceOf } from '../http/page-query.js';
-import { principalOf, scopeOf, tenantFor } from '../http/principal.js';
+import { listScopeOf, principalOf, scopeOf, tenantFor } from '../http/principal.js';
 import { ProblemError } from '../http/problem.js';
 import { CONFIG, LOGGER } from '../http/tokens.js';
 import { cancelBacklogOfDeleted } from './cancel-backlog-of-deleted.js';
@@ -91,7 +91,7 @@ export class SubscriptionsController {
   @Serves(listSubscriptionsOperation)
   async list(@Req() request: FastifyRequest): Promise<Page<PresentedSubscription>> {
     const query = queryOf(request, subscriptionsQuery);
-    const scope = scopeOf(principalOf(request), query.tenant);
+    const scope = listScopeOf(principalOf(request), query.tenant);
     const wanted = pageRequestOf(query);
     const { db, rules } = this.deps;
     const rows = await listSubscriptions(db, scope, sliceOf(wanted), query.state);

@@ -1,7 +1,7 @@
 import { isEventTypePattern, MAX_EVENT_TYPE_LENGTH, parseSecret } from '@posthorn/core';
 import { z } from 'zod';
 import { delivery } from '../deliveries/deliveries.schema.js';
-import { eventTypeName, metadata, plainText, tenantId, timestamp } from '../http/field-schemas.js';
+import { anyTenantId, eventTypeName, metadata, plainText, timestamp } from '../http/field-schemas.js';
 import { pageQuery, pageSchema } from '../http/page-query.js';
 import { operation } from '../http/operation.js';
 import { idParam } from '../http/request-schemas.js';
@@ -172,7 +172,7 @@ const secret = z
 export const newSubscription = z.strictObject({
   url,
   eventTypes,
-  tenant: tenantId.optional(),
+  tenant: anyTenantId.optional(),
   description: description.optional(),
   headers: headers.optional(),
   secret: secret.optional(),
@@ -233,14 +233,14 @@ const state = z.enum(['active', 'failing', 'held', 'paused', 'disabled']);
 
 export const subscriptionsQuery = z.strictObject({
   ...pageQuery,
-  tenant: tenantId.optional(),
+  tenant: anyTenantId.optional(),
   state: state.optional().meta({ description: 'Only those in this state.' }),
 });
 
 const subscription = z
   .object({
     id,
-    tenant: tenantId,
+    tenant: anyTenantId,
     url,
     eventTypes,
     description: description.nullable(),

@@ -23,11 +23,12 @@ export function isNamedPosition(text: string): boolean {
  *
  * @param options.column the name's column
  * @param options.only the one name that may be seen; null: all of them
+ * @param options.except the one name that may not
  */
 export async function listNamed<Row extends ObjectLiteral>(
   db: Database,
   entity: EntityTarget<Row>,
-  { column, only }: { column: 'id' | 'name'; only: string | null },
+  { column, only, except }: { column: 'id' | 'name'; only: string | null; except?: string },
   slice: Slice,
 ): Promise<Positioned<Row>[]> {
   const backwards = slice.before !== undefined;
@@ -39,6 +40,7 @@ export async function listNamed<Row extends ObjectLiteral>(
     .orderBy('t.created_at', backwards ? 'ASC' : 'DESC')
     .addOrderBy(`t.${column}`, backwards ? 'ASC' : 'DESC')
     .limit(slice.limit + 1);
+  if (except !== undefined) query.andWhere(`t.${column} <> :except`, { except });
   if (only !== null) query.andWhere(`t.${column} = :only`, { only });
   if (microseconds !== undefined) {
     query.andWhere(

@@ -4,12 +4,13 @@ import {
   IsNull,
   LessThan,
   MoreThan,
+  Not,
   Raw,
   type EntityManager,
   type FindOperator,
   type FindOptionsWhere,
 } from 'typeorm';
-import type { RateLimit, RetryPolicy } from '@posthorn/core';
+import { SYSTEM_TENANT, type RateLimit, type RetryPolicy } from '@posthorn/core';
 import type { Database } from '../database.js';
 import type { Slice } from '../slice.js';
 import type { TenantScope } from '../tenant-scope.js';
@@ -253,7 +254,8 @@ export async function lockOne(
 }
 
 export function visible(scope: TenantScope): FindOptionsWhere<Subscription> {
-  return 'tenant' in scope ? { tenant: scope.tenant, deletedAt: IsNull() } : { deletedAt: IsNull() };
+  if ('tenant' in scope) return { tenant: scope.tenant, deletedAt: IsNull() };
+  return 'all' in scope ? { deletedAt: IsNull() } : { tenant: Not(SYSTEM_TENANT), deletedAt: IsNull() };
 }
 
 /** Subscriptions whose flow is in the state. */

@@ -1,3 +1,4 @@
+import { SYSTEM_TENANT } from '@posthorn/core';
 import { IsNull } from 'typeorm';
 import type { Database } from '../database.js';
 import type { Slice } from '../slice.js';
@@ -34,9 +35,9 @@ export async function getTenant(db: Database, scope: TenantScope, id: string): P
   return reachable(async () => (await tenants.findOneBy({ id })) ?? undefined);
 }
 
-/** Up to `limit + 1` tenants, newest first, or oldest first when reading backwards. See `listNamed`. */
+/** Up to `limit + 1` of the producer's tenants, newest first, or oldest first when reading backwards. See `listNamed`. */
 export function listTenants(db: Database, scope: TenantScope, slice: Slice): Promise<Positioned<Tenant>[]> {
-  return listNamed(db, Tenant, { column: 'id', only: tenantFilter(scope) }, slice);
+  return listNamed(db, Tenant, { column: 'id', only: tenantFilter(scope), except: SYSTEM_TENANT }, slice);
 }
 
 export type DeleteTenantResult =

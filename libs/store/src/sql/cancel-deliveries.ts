@@ -1,5 +1,5 @@
 import type { Database } from '../database.js';
-import { tenantFilter, type TenantScope } from '../tenant-scope.js';
+import { inScope, scopeParameter, type TenantScope } from '../tenant-scope.js';
 import { logAsCancelled } from './log-as-cancelled.js';
 
 export type CancelResult = 'cancelled' | 'in_flight' | 'finished' | 'not_found';
@@ -11,22 +11,21 @@ export type CancelResult = 'cancelled' | 'in_flight' | 'finished' | 'not_found';
  * `cancelled` too, because that is what was asked for last.
  */
 export async function cancelDelivery(db: Database, scope: TenantScope, id: string): Promise<CancelResult> {
-  const tenant = tenantFilter(scope);
   const [row] = await db.query<{ result: CancelResult }>({
     name: 'cancel-delivery',
     text: `
       with gone as (
         delete from posthorn.open_deliveries
-         where id = $1 and state = 'pending' and ($2::text is null or tenant = $2)
+         where id = $1 and state = 'pending' and ${inScope('$2')}
         returning *
       ), logged as ( ${logAsCancelled('gone', 'cancelled_by_request')}
       )
       select case
         when exists (select from gone) then 'cancelled'
-        when exists (select from posthorn.open_deliveries where id = $1 and ($2::text is null or tenant = $2)) then 'in_flight'
-        when exists (select from posthorn.deliveries where id = $1 and ($2::text is null or tenant = $2)) then 'finished'
+        when exists (select from posthorn.open_deliveries where id = $1 and ${inScope('$2')}) then 'in_flight'
+        when exists (select from posthorn.deliveries where id = $1 and ${inScope('$2')}) then 'finished'
         else 'not_found' end as result`,
-    values: [id, tenant],
+    values: [id, scopeParameter(scope)],
   });
   return row?.result ?? 'not_found';
 }

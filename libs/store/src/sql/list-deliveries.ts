@@ -7,7 +7,7 @@ import {
   type Trigger,
 } from '@posthorn/core';
 import type { Database } from '../database.js';
-import { tenantFilter, type TenantScope } from '../tenant-scope.js';
+import { inScope, scopeCondition, scopeParameter, type TenantScope } from '../tenant-scope.js';
 import type { Slice } from '../slice.js';
 
 export interface DeliveryFilter {
@@ -76,14 +76,14 @@ export async function listDeliveries(
   filter: DeliveryFilter,
   slice: Slice,
 ): Promise<DeliveryRow[]> {
-  const tenant = tenantFilter(scope);
   const values: unknown[] = [];
   const param = (value: unknown): string => `$${values.push(value)}`;
   const both: string[] = [];
   // A subscription or an event belongs to one tenant and narrows further than it: then the tenant is only
   // checked, in a form that no index can tempt the planner with.
   const isNarrowed = filter.subscriptionId !== undefined || filter.eventId !== undefined;
-  if (tenant !== null) both.push(`tenant ${isNarrowed ? 'is not distinct from' : '='} ${param(tenant)}`);
+  const whose = scopeCondition(scope, param, isNarrowed ? 'is not distinct from' : '=');
+  if (whose) both.push(whose);
   if (filter.subscriptionId) both.push(`subscription_id = ${param(filter.subscriptionId)}`);
   if (filter.eventType) both.push(`event_type = ${param(filter.eventType)}`);
   // Literals where a number decides the plan: statements are planned without looking at their parameters,
@@ -140,15 +140,14 @@ export async function readDelivery(
   scope: TenantScope,
   id: string,
 ): Promise<DeliveryRow | undefined> {
-  const tenant = tenantFilter(scope);
   const [row] = await db.query<DeliveryRow>({
     name: 'read-delivery',
     text: withFlow(`
-      select ${OPEN_COLUMNS} from posthorn.open_deliveries where id = $1 and ($2::text is null or tenant = $2)
+      select ${OPEN_COLUMNS} from posthorn.open_deliveries where id = $1 and ${inScope('$2')}
       union all
-      select ${LOG_COLUMNS} from posthorn.deliveries where id = $1 and ($2::text is null or tenant = $2)
+      select ${LOG_COLUMNS} from posthorn.deliveries where id = $1 and ${inScope('$2')}
       limit 1`),
-    values: [id, tenant],
+    values: [id, scopeParameter(scope)],
   });
   return row;
 }

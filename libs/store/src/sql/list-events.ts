@@ -1,6 +1,6 @@
 import { firstUuidAt } from '@posthorn/core';
 import type { Database } from '../database.js';
-import { tenantFilter, type TenantScope } from '../tenant-scope.js';
+import { inScope, scopeCondition, scopeParameter, type TenantScope } from '../tenant-scope.js';
 import type { Slice } from '../slice.js';
 
 export interface EventFilter {
@@ -31,11 +31,11 @@ export async function listEvents(
   filter: EventFilter,
   slice: Slice,
 ): Promise<EventRow[]> {
-  const tenant = tenantFilter(scope);
   const values: unknown[] = [];
   const param = (value: unknown): string => `$${values.push(value)}`;
   const conditions: string[] = [];
-  if (tenant !== null) conditions.push(`tenant = ${param(tenant)}`);
+  const whose = scopeCondition(scope, param);
+  if (whose) conditions.push(whose);
   if (filter.type) conditions.push(`type = ${param(filter.type)}`);
   if (filter.externalId) conditions.push(`external_id = ${param(filter.externalId)}`);
   if (filter.sinceMs !== undefined) conditions.push(`id >= ${param(firstUuidAt(filter.sinceMs))}`);
@@ -57,15 +57,14 @@ export async function readEvent(
   scope: TenantScope,
   id: string,
 ): Promise<(EventRow & { body: Buffer | null }) | undefined> {
-  const tenant = tenantFilter(scope);
   const [row] = await db.query<EventRow & { body: Buffer | null }>({
     name: 'read-event',
     text: `
       select e.id, e.tenant, e.type, e.external_id, e.occurred_at, e.matched_subscriptions,
              (select body from posthorn.payloads where event_id = $1) as body
         from posthorn.events e
-       where e.id = $1 and ($2::text is null or e.tenant = $2)`,
-    values: [id, tenant],
+       where e.id = $1 and ${inScope('$2', 'e.tenant')}`,
+    values: [id, scopeParameter(scope)],
   });
   return row;
 }

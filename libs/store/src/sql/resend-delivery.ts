@@ -1,5 +1,5 @@
 import type { Database } from '../database.js';
-import { tenantFilter, type TenantScope } from '../tenant-scope.js';
+import { inScope, scopeParameter, type TenantScope } from '../tenant-scope.js';
 
 export type ResendResult = 'resent' | 'in_flight' | 'not_found' | 'subscription_deleted' | 'payload_gone';
 
@@ -18,16 +18,15 @@ export async function resendDelivery(
   id: string,
   offerAfterMs: number,
 ): Promise<ResendResult> {
-  const tenant = tenantFilter(scope);
   const [row] = await db.query<{ result: ResendResult }>({
     name: 'resend-delivery',
     text: `
       with target as materialized (
         select id, subscription_id, event_id from posthorn.open_deliveries
-         where id = $1 and ($2::text is null or tenant = $2)
+         where id = $1 and ${inScope('$2')}
         union all
         select id, subscription_id, event_id from posthorn.deliveries
-         where id = $1 and ($2::text is null or tenant = $2)
+         where id = $1 and ${inScope('$2')}
         limit 1
       ), able as materialized (
         select t.id, f.subscription_id is not null as has_subscription, p.event_id is not null as has_payload
@@ -61,7 +60,7 @@ export async function resendDelivery(
         when exists (select from able where not has_subscription) then 'subscription_deleted'
         when exists (select from able where not has_payload) then 'payload_gone'
         else 'in_flight' end as result`,
-    values: [id, tenant, offerAfterMs],
+    values: [id, scopeParameter(scope), offerAfterMs],
   });
   return row?.result ?? 'not_found';
 }
