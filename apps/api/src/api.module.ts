@@ -27,6 +27,7 @@ import { RouteTable } from './http/route-table.js';
 import { Stopping } from './http/stopping.js';
 import { CONFIG, LOGGER } from './http/tokens.js';
 import { KeysController } from './keys/keys.controller.js';
+import { ReplaysController } from './replays/replays.controller.js';
 import { SubscriptionsController } from './subscriptions/subscriptions.controller.js';
 import { TenantsController } from './tenants/tenants.controller.js';
 
@@ -38,6 +39,7 @@ import { TenantsController } from './tenants/tenants.controller.js';
     DocsController,
     EventsController,
     DeliveriesController,
+    ReplaysController,
     SubscriptionsController,
     EventTypesController,
     TenantsController,
@@ -48,8 +50,7 @@ import { TenantsController } from './tenants/tenants.controller.js';
     { provide: Metrics, useFactory: () => new Metrics('api') },
     {
       provide: LOGGER,
-      useFactory: (config: Config, metrics: Metrics) =>
-        countingLogger(createLogger(config, 'api'), metrics),
+      useFactory: (config: Config, metrics: Metrics) => countingLogger(createLogger(config, 'api'), metrics),
       inject: [CONFIG, Metrics],
     },
     {
@@ -97,12 +98,7 @@ import { TenantsController } from './tenants/tenants.controller.js';
     },
     {
       provide: EMIT,
-      useFactory: (
-        db: Database,
-        hints: HintSender,
-        metrics: ApiMetrics,
-        config: Config,
-      ): EmitDeps => ({
+      useFactory: (db: Database, hints: HintSender, metrics: ApiMetrics, config: Config): EmitDeps => ({
         db,
         hints,
         metrics,

@@ -3,6 +3,12 @@ export { Unavailable, asUnavailable } from './unavailable.js';
 export { GroupCommit, type GroupCommitOptions, type Size } from './group-commit.js';
 export { migrateDatabase, type MigrateOptions } from './migrate-database.js';
 export { ensurePartitions, partitionsAheadDays } from './partitions.js';
+export {
+  removeOldPartitions,
+  type RemovedPartitions,
+  type RetentionClocks,
+} from './remove-partitions.js';
+export { TenantClocks, type TenantClocksRound } from './tenant-clocks.js';
 export { storeReadiness, type Check } from './store-readiness.js';
 export type { TenantScope } from './tenant-scope.js';
 export { OPERATIONAL_EVENT_TYPES } from './operational-events.js';
@@ -23,11 +29,39 @@ export {
   releaseClaims,
   type Lease,
   type LeaseTerms,
+  type SuspectTerms,
 } from './sql/claim-deliveries.js';
-export { lookAtDue, offerNow, pickBacklog, type Due, type LostLease } from './sql/offer-due.js';
-export { recordAttempts, type AttemptRecord } from './sql/record-attempts.js';
-export { cancelDelivery, cancelOpenDeliveriesOfDeleted, type CancelResult } from './sql/cancel-deliveries.js';
+export { lookAtDue, offerNow, type Due, type LostLease } from './sql/offer-due.js';
+export { pickBacklog, type PickedBacklog, type PickTerms } from './sql/pick-backlog.js';
+export {
+  recordAttempts,
+  type AttemptRecord,
+  type AttemptedFlow,
+  type Recorded,
+} from './sql/record-attempts.js';
+export {
+  cancelDelivery,
+  cancelOpenDeliveriesOfDeleted,
+  endWithoutPayload,
+  type CancelResult,
+} from './sql/cancel-deliveries.js';
+export { moveSubscription, type DecidedOn } from './sql/move-subscription.js';
 export { resendDelivery, type ResendResult } from './sql/resend-delivery.js';
+export { type ReplaySelection } from './sql/replay-selection.js';
+export {
+  cancelReplay,
+  countSelection,
+  createReplay,
+  deleteOldReplays,
+  fixSelection,
+  listReplays,
+  readReplay,
+  unsettledReplays,
+  type Replay,
+  type ReplayCount,
+  type ReplayRequest,
+} from './sql/replays.js';
+export { finishReplay, walkReplay, withdrawReplay, type WalkResult } from './sql/walk-replay.js';
 export { countBacklogs, type Backlog } from './sql/count-backlogs.js';
 export { giveUpDuty, holdDuty } from './sql/hold-duty.js';
 export {
@@ -45,7 +79,17 @@ export {
   type DeliveryFilter,
   type DeliveryRow,
 } from './sql/list-deliveries.js';
+export {
+  readEventToExplain,
+  readExplanationFacts,
+  type EventToExplain,
+  type SubscriptionsToExplain,
+} from './sql/explain-event.js';
+export { flowFactsOf } from './sql/flow-facts.js';
 export { listEvents, readEvent, type EventFilter, type EventRow } from './sql/list-events.js';
+export { expireDeliveries, MAX_EXPIRED_AT_ONCE } from './sql/expire-deliveries.js';
+export { deleteOldResponses } from './sql/delete-old-content.js';
+export { eraseAgain, erasePayload, type ErasurePosition } from './sql/erase-payload.js';
 export { opensStoredSecrets } from './sql/opens-stored-secrets.js';
 export { readEventExample } from './control/subscription-test-example.js';
 export { sealedHeaderContext, sealedSecretContext } from './control/subscription-sealing.js';

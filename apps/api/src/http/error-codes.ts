@@ -73,6 +73,11 @@ export const errorCodes = {
     title: 'The delivery does not exist',
     meaning: 'It was never made, is older than the retention, or belongs to another tenant.',
   },
+  replay_not_found: {
+    status: 404,
+    title: 'The replay does not exist',
+    meaning: 'It was never made, is older than the retention of the log, or belongs to another tenant.',
+  },
   method_not_allowed: {
     status: 405,
     title: 'The address does not support this method',
@@ -113,6 +118,17 @@ export const errorCodes = {
     status: 409,
     title: 'The payload is no longer kept',
     meaning: 'The retention of payloads has passed, so there is nothing to send again.',
+  },
+  replay_finished: {
+    status: 409,
+    title: 'The replay has already finished',
+    meaning: 'Only a replay that is running can be cancelled.',
+  },
+  replay_limit_reached: {
+    status: 409,
+    title: 'As many replays are running as may run at once',
+    meaning:
+      'Wait until one has finished, or cancel one. A wider filter replays in one what several narrow ones do.',
   },
   subscription_limit_reached: {
     status: 409,

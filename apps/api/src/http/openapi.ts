@@ -71,6 +71,7 @@ const TAGS = [
   'Events',
   'Subscriptions',
   'Deliveries',
+  'Replays',
   'Event types',
   'Tenants',
   'API keys',

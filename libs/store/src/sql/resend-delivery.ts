@@ -36,6 +36,9 @@ export async function resendDelivery(
       ), hurried as (
         update posthorn.open_deliveries d
            set trigger = case d.trigger when 'test' then 'test' else 'resend' end,
+               -- one that a replay opened is pending like any other: it has nothing to go back to
+               restore_state = case d.trigger when 'resend' then d.restore_state end,
+               restore_reason = case d.trigger when 'resend' then d.restore_reason end,
                offer_at = now() + $3::float8 * interval '1 millisecond'
           from able
          where d.id = able.id and d.state = 'pending' and able.has_subscription and able.has_payload
@@ -47,9 +50,9 @@ export async function resendDelivery(
       ), reopened as (
         insert into posthorn.open_deliveries
           (id, event_id, subscription_id, tenant, event_type, payload_bytes, trigger, due_at, offer_at,
-           attempt_number, restore_state, restore_reason, last_outcome, last_status_code, status_class)
+           lane, attempt_number, restore_state, restore_reason, last_outcome, last_status_code, status_class)
         select id, event_id, subscription_id, tenant, event_type, payload_bytes, 'resend', now(),
-               now() + $3::float8 * interval '1 millisecond', attempt_number, state, reason, last_outcome,
+               now() + $3::float8 * interval '1 millisecond', 1, attempt_number, state, reason, last_outcome,
                last_status_code, status_class
           from taken_back
         returning id
