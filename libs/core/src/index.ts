@@ -4,8 +4,19 @@ export { checkCustomHeaders } from './custom-headers.js';
 export type { EnvelopeSpan } from './envelope.js';
 export { deliveryBody, scanEnvelopes } from './envelope.js';
 export { MAX_EVENT_TYPE_LENGTH, isEventType, isEventTypePattern, patternsMatching } from './event-type.js';
+export { explain, nextAttemptOf } from './explain.js';
+export type {
+  DeliveryFacts,
+  Explanation,
+  ExplanationAudience,
+  ExplanationCode,
+  ExplanationFacts,
+} from './explanation.js';
+export { EXPLANATION_ACTION_CODES, EXPLANATION_CODES } from './explanation.js';
 export type { IdPrefix } from './ids.js';
 export { decodeId, encodeId, firstUuidAt, uuid7, uuidTimeMs } from './ids.js';
+export type { Lane } from './lanes.js';
+export { LANES, inTurn, nextLane } from './lanes.js';
 export type {
   AttemptResult,
   AttemptedDelivery,
@@ -21,6 +32,8 @@ export type {
 export { afterAttempt } from './lifecycle.js';
 export type { AttemptErrorCode, Outcome } from './outcome.js';
 export { outcomeOfStatus, parseRetryAfterMs } from './outcome.js';
+export type { Pace, RateLimit } from './rate-limit.js';
+export { BURST_MS, afterTaking, paceOf, tokensAt, tokensDueAtMs } from './rate-limit.js';
 export type { RetryPolicy } from './retry-policy.js';
 export { DEFAULT_RETRY_POLICY, retryDelayMs } from './retry-policy.js';
 export { formatSecret, parseSecret, sign } from './signing.js';
@@ -29,3 +42,5 @@ export { nextHealth } from './subscription-health.js';
 export type { UrlRefusal, UrlRules } from './target-url.js';
 export { checkTargetUrl } from './target-url.js';
 export { DEFAULT_TENANT, SYSTEM_TENANT, isTenantId } from './tenant.js';
+export type { FlowFacts, WaitReason } from './waiting.js';
+export { nextAttemptMs, waitOf } from './waiting.js';
