@@ -9,6 +9,7 @@ import {
 import type { Database } from '../database.js';
 import { inScope, scopeCondition, scopeParameter, type TenantScope } from '../tenant-scope.js';
 import type { Slice } from '../slice.js';
+import { epochMs, FLOW_COLUMNS, headOf, type FlowColumnsOrNull } from './flow-facts.js';
 
 export interface DeliveryFilter {
   subscriptionId?: string | undefined;
@@ -22,8 +23,13 @@ export interface DeliveryFilter {
   untilMs?: number | undefined;
 }
 
-/** A delivery, open or finished. */
-export interface DeliveryRow {
+/**
+ * A delivery, open or finished. The columns of its subscription's flow are there while it is pending and of the
+ * schedule: then it may wait for that (`flowFactsOf`).
+ */
+export type DeliveryRow = DeliveryColumns & FlowColumnsOrNull;
+
+interface DeliveryColumns {
   id: string;
   event_id: string;
   subscription_id: string;
@@ -38,10 +44,10 @@ export interface DeliveryRow {
   trigger: Trigger | null;
   last_outcome: Outcome | null;
   last_status_code: number | null;
-  /** Of the subscription, for a pending delivery that waits for it; else null. */
-  flow_state: 'active' | 'paused' | 'disabled' | null;
-  /** Until when the subscription is held, for a pending delivery; may be past while a probe is awaited. */
-  held_until: Date | null;
+  /** Whether an earlier delivery of its subscription in order has to go first. */
+  is_behind: boolean;
+  /** When this was read, by the database's clock. */
+  now_ms: number;
 }
 
 const OPEN_COLUMNS = `id, event_id, subscription_id, tenant, event_type, state, null::text as reason, attempt_number,
@@ -50,14 +56,17 @@ const OPEN_COLUMNS = `id, event_id, subscription_id, tenant, event_type, state, 
 const LOG_COLUMNS = `id, event_id, subscription_id, tenant, event_type, state, reason, attempt_number,
   null::timestamptz as due_at, finished_at, null::text as trigger, last_outcome, last_status_code`;
 
-/** Adds what a pending delivery waits for; a resend or a test waits for nothing. Index: flows_pkey. */
+/**
+ * Adds what a pending delivery may wait for; a resend or a test waits for nothing.
+ * Indexes: flows_pkey, and for subscriptions in order open_deliveries_sequence_idx.
+ */
 function withFlow(deliveries: string): string {
   return `
-    select d.*, f.state as flow_state,
-           case when f.hold_reason = 'gone' or f.hold_until > now() then f.hold_until end as held_until
+    select d.*, ${FLOW_COLUMNS}, coalesce(head.id <> d.id, false) as is_behind, ${epochMs('now()')} as now_ms
       from (${deliveries}) d
       left join posthorn.flows f
-        on f.subscription_id = d.subscription_id and d.state = 'pending' and d.trigger = 'schedule'`;
+        on f.subscription_id = d.subscription_id and d.state = 'pending' and d.trigger = 'schedule'
+      left join ${headOf('f', 'd.subscription_id')} head on true`;
 }
 
 /** No lease lasts longer than this: the longest deadline, 30 s, and the largest slack that may be set, 10 min. */
@@ -178,10 +187,13 @@ export async function readAttempts(db: Database, deliveryId: string, limit: numb
   const rows = await db.query<AttemptRow>({
     name: 'read-attempts',
     text: `
-      select number, trigger, outcome, error_code, error_detail, status_code, started_at, duration_ms, dns_ms,
-             connect_ms, tls_ms, first_byte_ms, address, url, request_headers, response_headers, response_body,
-             response_truncated
-        from posthorn.attempts where delivery_id = $1 order by number desc limit $2`,
+      select a.*, b.body as response_body
+        from (select number, trigger, outcome, error_code, error_detail, status_code, started_at, duration_ms, dns_ms,
+                     connect_ms, tls_ms, first_byte_ms, address, url, request_headers, response_headers,
+                     response_truncated
+                from posthorn.attempts where delivery_id = $1 order by number desc limit $2) a
+        left join posthorn.response_bodies b on b.delivery_id = $1 and b.number = a.number
+       order by a.number desc`,
     values: [deliveryId, limit],
   });
   return rows.reverse();
