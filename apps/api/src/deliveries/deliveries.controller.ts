@@ -1,4 +1,5 @@
-import { Controller, Get, HttpCode, Post, Req } from '@nestjs/common';
+import { Controller, Get, HttpCode, Inject, Post, Req } from '@nestjs/common';
+import type { Config } from '@posthorn/runtime';
 import {
   cancelDelivery,
   Database,
@@ -19,6 +20,7 @@ import { Serves } from '../http/operation.js';
 import { pageRequestOf, sliceOf } from '../http/page-query.js';
 import { listScopeOf, principalOf, scopeOf } from '../http/principal.js';
 import { ProblemError } from '../http/problem.js';
+import { CONFIG } from '../http/tokens.js';
 import {
   cancel,
   deliveriesQuery,
@@ -35,6 +37,7 @@ export class DeliveriesController {
   constructor(
     private readonly db: Database,
     private readonly hints: HintSender,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   @Get()
@@ -58,13 +61,18 @@ export class DeliveriesController {
       },
       sliceOf(asked),
     );
-    return page(rows, asked, (row) => row.id, presentDelivery);
+    return page(
+      rows,
+      asked,
+      (row) => row.id,
+      (row) => this.present(row),
+    );
   }
 
   @Get(':id')
   @Serves(getDelivery)
   async get(@Req() request: FastifyRequest) {
-    return showDelivery(this.db, await this.find(request));
+    return showDelivery(this.db, await this.find(request), this.config.SUBSCRIPTION_MAX_IN_FLIGHT);
   }
 
   @Post(':id/resend')
@@ -74,7 +82,7 @@ export class DeliveriesController {
     const { id, scope } = target(request);
     refuse(await resendDelivery(this.db, scope, id, this.hints.offerAfterMs()), RESEND_PROBLEMS);
     this.hints.send([id]);
-    return presentDelivery(await this.find(request));
+    return this.present(await this.find(request));
   }
 
   @Post(':id/cancel')
@@ -83,7 +91,11 @@ export class DeliveriesController {
   async cancel(@Req() request: FastifyRequest) {
     const { id, scope } = target(request);
     refuse(await cancelDelivery(this.db, scope, id), CANCEL_PROBLEMS);
-    return presentDelivery(await this.find(request));
+    return this.present(await this.find(request));
+  }
+
+  private present(row: DeliveryRow) {
+    return presentDelivery(row, this.config.SUBSCRIPTION_MAX_IN_FLIGHT);
   }
 
   private async find(request: FastifyRequest): Promise<DeliveryRow> {

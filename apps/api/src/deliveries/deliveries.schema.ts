@@ -46,6 +46,7 @@ const deliverySummary = z
         'internal_error',
         'cancelled_by_request',
         'subscription_deleted',
+        'payload_erased',
       ])
       .nullable()
       .meta({ description: 'Why it ended without success.' }),
@@ -54,12 +55,22 @@ const deliverySummary = z
     lastStatusCode: z.int().nullable(),
     nextAttemptAt: timestamp.nullable().meta({
       description:
-        'When the next attempt is due; null when none is to come, or while the subscription is paused or disabled.',
+        'When the next attempt may be made, at the earliest; null when none is to come, and when nobody can say: while the subscription is paused or disabled, or an earlier delivery of a subscription in order has to go first.',
     }),
     waitingFor: z
-      .enum(['subscription_paused', 'subscription_disabled', 'subscription_held'])
+      .enum([
+        'subscription_paused',
+        'subscription_disabled',
+        'subscription_held',
+        'order',
+        'rate_limit',
+        'capacity',
+      ])
       .nullable()
-      .meta({ description: 'What keeps a pending delivery from being attempted when it is due.' }),
+      .meta({
+        description:
+          'What keeps a pending delivery from being attempted when it is due. `GET /v1/events/{id}/explain` says it in words.',
+      }),
     createdAt: timestamp.meta({ description: 'When its event was accepted.' }),
     finishedAt: timestamp.nullable(),
   })

@@ -1,13 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { uuid7 } from '@posthorn/core';
-import type { AttemptRow, DeliveryRow } from '@posthorn/store';
+import type { AttemptRow, DeliveryRow as Row } from '@posthorn/store';
 import { presentDelivery, presentDeliveryWithAttempts } from './present-delivery.js';
 
 const DUE = new Date('2026-11-23T10:00:00.000Z');
 const LATER = new Date('2026-11-23T11:00:00.000Z');
 
-function row(over: Partial<DeliveryRow> = {}): DeliveryRow {
+const NOW_MS = Date.parse('2026-11-23T10:30:00.000Z');
+const MAX_IN_FLIGHT = 100;
+
+type FlowOver = {
+  [Column in keyof Row as Column extends `flow_${string}` ? Column : never]?: NonNullable<Row[Column]> | null;
+};
+type Over = Partial<Omit<Row, keyof FlowOver>> & FlowOver;
+
+function row(over: Over = {}): Row {
   const id = uuid7(DUE.getTime(), randomBytes(10));
   return {
     id,
@@ -23,10 +31,24 @@ function row(over: Partial<DeliveryRow> = {}): DeliveryRow {
     trigger: 'schedule',
     last_outcome: null,
     last_status_code: null,
+    is_behind: false,
+    now_ms: NOW_MS,
     flow_state: 'active',
-    held_until: null,
+    flow_state_reason: null,
+    flow_state_since_ms: 0,
+    flow_hold_until_ms: null,
+    flow_rate_count: null,
+    flow_rate_per_ms: null,
+    flow_rate_tat_ms: -Infinity,
+    flow_in_flight: 0,
+    flow_max_in_flight: null,
+    flow_ramp: 1000,
+    flow_fifo: false,
+    flow_backlogged: false,
+    flow_failures: 0,
+    flow_failing_since_ms: null,
     ...over,
-  };
+  } as Row;
 }
 
 function attempt(over: Partial<AttemptRow> = {}): AttemptRow {
@@ -63,29 +85,56 @@ describe('a pending delivery', () => {
     ['is disabled', { flow_state: 'disabled' }, { waitingFor: 'subscription_disabled', nextAttemptAt: null }],
     [
       'is held past its time',
-      { held_until: LATER },
+      { flow_hold_until_ms: LATER.getTime() },
       { waitingFor: 'subscription_held', nextAttemptAt: LATER.toISOString() },
     ],
     [
       'is held till before its time',
-      { held_until: DUE, due_at: LATER },
+      { flow_state: 'held', flow_hold_until_ms: DUE.getTime(), due_at: LATER },
       { waitingFor: 'subscription_held', nextAttemptAt: LATER.toISOString() },
+    ],
+    [
+      'was held',
+      { flow_hold_until_ms: DUE.getTime() },
+      { waitingFor: null, nextAttemptAt: DUE.toISOString() },
+    ],
+    [
+      'comes after another in order',
+      { flow_fifo: true, is_behind: true },
+      { waitingFor: 'order', nextAttemptAt: null },
+    ],
+    [
+      'has no token',
+      { flow_rate_count: 1, flow_rate_per_ms: 60_000, flow_rate_tat_ms: LATER.getTime() },
+      { waitingFor: 'rate_limit', nextAttemptAt: LATER.toISOString() },
+    ],
+    [
+      'has no free place by its own limit',
+      { flow_in_flight: 2, flow_max_in_flight: 2 },
+      { waitingFor: 'capacity', nextAttemptAt: DUE.toISOString() },
+    ],
+    [
+      "has no free place by the deployment's",
+      { flow_in_flight: MAX_IN_FLIGHT },
+      { waitingFor: 'capacity', nextAttemptAt: DUE.toISOString() },
     ],
     [
       'is a resend, which waits for nothing',
       { flow_state: null },
       { waitingFor: null, nextAttemptAt: DUE.toISOString() },
     ],
-  ] as [string, Partial<DeliveryRow>, object][])('that %s says so', (_name, over, expected) => {
-    expect(presentDelivery(row(over))).toMatchObject(expected);
+  ] as [string, Over, object][])('that %s says so', (_name, over, expected) => {
+    expect(presentDelivery(row(over), MAX_IN_FLIGHT)).toMatchObject(expected);
   });
 
   it('in flight or finished waits for nothing and has no next attempt', () => {
-    expect(presentDelivery(row({ state: 'in_flight', flow_state: null }))).toMatchObject({
+    expect(presentDelivery(row({ state: 'in_flight', flow_state: null }), MAX_IN_FLIGHT)).toMatchObject({
       waitingFor: null,
       nextAttemptAt: null,
     });
-    expect(presentDelivery(row({ state: 'succeeded', flow_state: null, due_at: null }))).toMatchObject({
+    expect(
+      presentDelivery(row({ state: 'succeeded', flow_state: null, due_at: null }), MAX_IN_FLIGHT),
+    ).toMatchObject({
       nextAttemptAt: null,
     });
   });
@@ -97,13 +146,14 @@ describe('a delivery with its attempts', () => {
       row(),
       [attempt()],
       Buffer.from('{"data":100.00,"é":"\\u00e9"}'),
+      MAX_IN_FLIGHT,
     );
     expect(shown.requestBody).toBe('{"data":100.00,"é":"\\u00e9"}');
     expect(shown.attempts[0]?.response?.headers).toEqual([
       { name: 'set-cookie', value: 'a' },
       { name: 'set-cookie', value: 'b' },
     ]);
-    expect(presentDeliveryWithAttempts(row(), [], null).requestBody).toBeNull();
+    expect(presentDeliveryWithAttempts(row(), [], null, MAX_IN_FLIGHT).requestBody).toBeNull();
   });
 
   it.each([
@@ -115,6 +165,7 @@ describe('a delivery with its attempts', () => {
       row(),
       [attempt({ response_body: Buffer.from(bytes), response_truncated: truncated })],
       null,
+      MAX_IN_FLIGHT,
     ).attempts;
     expect(shown?.response).toMatchObject({ body, bodyEncoding, truncated });
   });

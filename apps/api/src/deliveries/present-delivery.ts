@@ -1,8 +1,10 @@
 import { isUtf8 } from 'node:buffer';
-import { encodeId, uuidTimeMs } from '@posthorn/core';
-import type { AttemptRow, DeliveryRow } from '@posthorn/store';
+import { encodeId, nextAttemptMs, uuidTimeMs, waitOf } from '@posthorn/core';
+import { flowFactsOf, type AttemptRow, type DeliveryRow } from '@posthorn/store';
 
-export function presentDelivery(row: DeliveryRow) {
+/** @param defaultMaxInFlight attempts at once of a subscription that names no limit */
+export function presentDelivery(row: DeliveryRow, defaultMaxInFlight: number) {
+  const { waitingFor, nextAttemptAt } = waitOfRow(row, defaultMaxInFlight);
   return {
     id: encodeId('dlv', row.id),
     eventId: encodeId('evt', row.event_id),
@@ -14,8 +16,8 @@ export function presentDelivery(row: DeliveryRow) {
     attemptCount: row.attempt_number,
     lastOutcome: row.last_outcome,
     lastStatusCode: row.last_status_code,
-    nextAttemptAt: nextAttemptAt(row)?.toISOString() ?? null,
-    waitingFor: waitingFor(row),
+    nextAttemptAt,
+    waitingFor,
     createdAt: new Date(uuidTimeMs(row.id)).toISOString(),
     finishedAt: row.finished_at?.toISOString() ?? null,
   };
@@ -26,26 +28,26 @@ export function presentDeliveryWithAttempts(
   row: DeliveryRow,
   attempts: readonly AttemptRow[],
   body: Buffer | null,
+  defaultMaxInFlight: number,
 ) {
   return {
-    ...presentDelivery(row),
+    ...presentDelivery(row, defaultMaxInFlight),
     requestBody: body?.toString('utf8') ?? null,
     attempts: attempts.map(presentAttempt),
   };
 }
 
-/** What keeps a pending delivery from being attempted when it is due. */
-function waitingFor(row: DeliveryRow) {
-  if (row.flow_state === 'paused') return 'subscription_paused';
-  if (row.flow_state === 'disabled') return 'subscription_disabled';
-  return row.held_until ? 'subscription_held' : null;
-}
-
-/** Null when nobody can say: nothing is to come, or the subscription stands still until a person resumes it. */
-function nextAttemptAt(row: DeliveryRow): Date | null {
-  const standsStill = row.flow_state === 'paused' || row.flow_state === 'disabled';
-  if (row.state !== 'pending' || standsStill || !row.due_at) return null;
-  return row.held_until && row.held_until > row.due_at ? row.held_until : row.due_at;
+/** What keeps a pending delivery from being attempted when it is due, and when that will be at the earliest. */
+function waitOfRow(row: DeliveryRow, defaultMaxInFlight: number) {
+  if (row.state !== 'pending' || !row.due_at) return { waitingFor: null, nextAttemptAt: null };
+  const dueAtMs = row.due_at.getTime();
+  const flow = flowFactsOf(row, defaultMaxInFlight);
+  const wait = flow && waitOf(flow, { dueAtMs, isBehind: row.is_behind }, row.now_ms);
+  const nextMs = nextAttemptMs(wait, dueAtMs);
+  return {
+    waitingFor: wait?.reason ?? null,
+    nextAttemptAt: nextMs === null ? null : new Date(nextMs).toISOString(),
+  };
 }
 
 function presentAttempt(row: AttemptRow) {

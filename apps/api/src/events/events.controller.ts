@@ -1,4 +1,5 @@
 import { Controller, Get, Inject, Post, Req, Res } from '@nestjs/common';
+import type { Config } from '@posthorn/runtime';
 import { Database, listDeliveries, listEvents, readEvent } from '@posthorn/store';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { presentDelivery } from '../deliveries/present-delivery.js';
@@ -9,7 +10,10 @@ import { Serves } from '../http/operation.js';
 import { pageRequestOf, sliceOf } from '../http/page-query.js';
 import { listScopeOf, principalOf, scopeOf } from '../http/principal.js';
 import { ProblemError } from '../http/problem.js';
+import { CONFIG } from '../http/tokens.js';
 import { emitEvents, type EmitDeps } from './emit-events.js';
+import { explainEvent } from './explain-event.js';
+import { explainEventOperation, explainParams, explainQuery } from './explain-event.schema.js';
 import {
   emitEvents as emitOperation,
   eventParams,
@@ -32,6 +36,7 @@ export class EventsController {
   constructor(
     private readonly db: Database,
     @Inject(EMIT) private readonly emission: EmitDeps,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   @Post()
@@ -77,8 +82,22 @@ export class EventsController {
       { eventId: event.id },
       sliceOf(asked),
     );
-    const deliveries = page(rows, asked, (row) => row.id, presentDelivery);
+    const deliveries = page(
+      rows,
+      asked,
+      (row) => row.id,
+      (row) => presentDelivery(row, this.config.SUBSCRIPTION_MAX_IN_FLIGHT),
+    );
     reply.type('application/json; charset=utf-8');
     return eventJson({ ...presentEvent(event), deliveries }, event.body);
+  }
+
+  @Get(':id/explain')
+  @Serves(explainEventOperation)
+  async explain(@Req() request: FastifyRequest) {
+    const { id } = paramsOf(request, explainParams);
+    const { subscription } = queryOf(request, explainQuery);
+    const deps = { db: this.db, defaultMaxInFlight: this.config.SUBSCRIPTION_MAX_IN_FLIGHT };
+    return explainEvent(deps, scopeOf(principalOf(request)), id, subscription);
   }
 }

@@ -172,7 +172,8 @@ export class SubscriptionsController {
     const { id, scope } = target(request);
     const { eventType } = optionalBodyOf(request, testRequest);
     const deps = { ...this.deps, hints: this.hints, slackMs: TEST_SLACK_MS };
-    return showDelivery(this.deps.db, found(await testSubscription(deps, scope, id, eventType)));
+    const delivery = found(await testSubscription(deps, scope, id, eventType));
+    return showDelivery(this.deps.db, delivery, this.deps.rules.defaults.maxInFlight);
   }
 
   private async present(stored: StoredSubscription): Promise<PresentedSubscription> {
