@@ -4,12 +4,15 @@ import {
   encodeId,
   parseRetryAfterMs,
   type AttemptResult,
+  type HealthThresholds,
+  type Lane,
   type RetryPolicy,
 } from '@posthorn/core';
 import type { Logger } from '@posthorn/runtime';
 import type { Sender } from '@posthorn/sender';
 import {
   claimDeliveries,
+  endWithoutPayload,
   GroupCommit,
   offerNow,
   readPayloads,
@@ -23,17 +26,19 @@ import {
   type LostLease,
 } from '@posthorn/store';
 import { internalErrorRecord, lostRecord, sentRecord, unopenedRecord } from './attempt-record.js';
-import { ClaimLine } from './claim-line.js';
+import { ClaimLine, type Claimed } from './claim-line.js';
 import { Complaints } from './complaints.js';
 import type { OpenedSubscription, UnopenedSubscription } from './opened-subscription.js';
 import { signedRequest } from './signed-request.js';
 import { Slots } from './slots.js';
+import { SubscriptionJudge } from './subscription-judge.js';
 import type { SubscriptionBook } from './subscription-book.js';
 
 export interface EngineOptions {
   maxInFlight: number;
   maxInFlightBytes: number;
   lease: LeaseTerms;
+  health: HealthThresholds;
   defaultPolicy: RetryPolicy;
   userAgent: string;
 }
@@ -53,6 +58,9 @@ const TRY_STORE_AGAIN_MS = 250;
  */
 export class DeliveryEngine {
   readonly slots: Slots;
+  /** Something ended of which more waits. */
+  onRoom: () => void = () => undefined;
+  private readonly judge: SubscriptionJudge;
   private readonly claims: ClaimLine;
   private readonly results: GroupCommit<AttemptRecord, boolean>;
   private readonly underWay = new Set<Promise<void>>();
@@ -67,16 +75,19 @@ export class DeliveryEngine {
     private readonly options: EngineOptions,
   ) {
     this.complaints = new Complaints(logger);
+    this.judge = new SubscriptionJudge(db, logger, this.complaints, options.health);
     this.slots = new Slots(options.maxInFlight, options.maxInFlightBytes);
     this.claims = new ClaimLine({
       slots: this.slots,
-      claim: (ids) => claimDeliveries(db, ids, options.lease),
+      claim: (ids) => claimDeliveries(db, ids, options.lease, this.slots.suspects()),
       begin: (leases, claimedAtMs) => this.track(this.attemptAll(leases, claimedAtMs)),
       onError: (error) => this.complaints.tell('claim.failed', error),
     });
     this.results = new GroupCommit({
       commit: async (records) => {
-        const moved = await recordAttempts(db, records);
+        const { moved, flows } = await recordAttempts(db, records, options.lease.failingAfterFailures);
+        this.track(this.judge.judge(flows));
+        if (flows.some((flow) => flow.backlogged)) this.onRoom();
         return records.map((record) => moved.has(record.deliveryId));
       },
       size: (record) => ({ items: 1, rows: 1, bytes: 2048 + (record.responseBody?.length ?? 0) }),
@@ -85,12 +96,9 @@ export class DeliveryEngine {
     });
   }
 
-  /**
-   * Takes deliveries that may be due; resolves when they are claimed or dropped, not when they are attempted.
-   * False when a claim failed: asking again at once would fail again.
-   */
-  take(deliveryIds: readonly string[]): Promise<boolean> {
-    return this.claims.join(deliveryIds);
+  /** Takes deliveries that may be due; resolves when they are claimed or dropped, not when they are attempted. */
+  take(deliveryIds: readonly string[], lane: Lane): Promise<Claimed> {
+    return this.claims.join(deliveryIds, lane);
   }
 
   /** Records attempts whose lease ran out without a word, wherever they were made. One that fails comes again. */
@@ -155,7 +163,7 @@ export class DeliveryEngine {
     } catch (error) {
       this.complaints.tell('claim.not_prepared', error);
       await this.release(leases);
-      for (const lease of leases) this.slots.release(1, lease.payloadBytes);
+      for (const lease of leases) this.slots.release(lease);
     }
   }
 
@@ -173,7 +181,7 @@ export class DeliveryEngine {
         this.complaints.tell('subscription.not_opened', subscription.unopened, about(lease));
         await this.finish(unopenedRecord(lease, this.db.nowMs(), subscription.policy), lease, leaseEndsAtMs);
       } else if (body === undefined) {
-        await this.fail(lease, new Error('the payload is gone'), leaseEndsAtMs);
+        await endWithoutPayload(this.db, [lease]); // erased since the claim, or at the end of its retention
       } else {
         await this.attempt(lease, claimedAtMs, subscription, body);
       }
@@ -183,7 +191,7 @@ export class DeliveryEngine {
       if (!(error instanceof Unavailable))
         await this.fail(lease, error, leaseEndsAtMs).catch(() => undefined);
     } finally {
-      this.slots.release(1, lease.payloadBytes);
+      this.slots.release(lease);
     }
   }
 

@@ -1,5 +1,12 @@
+import type { Lease, SuspectTerms } from '@posthorn/store';
+
+/** An attempt that takes longer than this makes its subscription suspect before its result could, in milliseconds. */
+const HANGING_MS = 1000;
+/** Subscriptions that fail, are slow or hang may together hold this part of a worker. */
+const SUSPECT_SHARE = 0.5;
+
 /**
- * What a worker may have in flight at once, in deliveries and in payload bytes.
+ * What a worker may have in flight at once, in deliveries and in payload bytes, and who has it.
  *
  * Deliveries are reserved before they are claimed. Bytes are only known afterwards, so the last claim may
  * exceed their bound by what it brought; nothing more is claimed until it is met again.
@@ -7,6 +14,7 @@
 export class Slots {
   private deliveries = 0;
   private bytes = 0;
+  private readonly taken = new Map<Lease, number>();
   private waiters: (() => void)[] = [];
 
   constructor(
@@ -27,20 +35,50 @@ export class Slots {
     this.deliveries += deliveries;
   }
 
-  addBytes(bytes: number): void {
-    this.bytes += bytes;
+  /** `reserved` were asked for, and these leases were granted; the other slots are free again. */
+  take(reserved: number, leases: readonly Lease[]): void {
+    const nowMs = performance.now();
+    for (const lease of leases) {
+      this.taken.set(lease, nowMs);
+      this.bytes += lease.payloadBytes;
+    }
+    this.giveBack(reserved - leases.length);
   }
 
-  release(deliveries: number, bytes: number): void {
-    this.deliveries -= deliveries;
-    this.bytes -= bytes;
-    const woken = this.waiters;
-    this.waiters = [];
-    for (const wake of woken) wake();
+  release(lease: Lease): void {
+    this.taken.delete(lease);
+    this.bytes -= lease.payloadBytes;
+    this.giveBack(1);
+  }
+
+  /** How many slots suspect subscriptions may still take, and which of them only this worker knows of. */
+  suspects(): SuspectTerms {
+    const hangingSinceMs = performance.now() - HANGING_MS;
+    const hanging = new Set<string>();
+    let held = 0;
+    for (const [lease, sinceMs] of this.taken) {
+      const hangs = sinceMs < hangingSinceMs;
+      if (hangs) hanging.add(lease.subscriptionId);
+      if (hangs || lease.suspect) held += 1;
+    }
+    const room = Math.max(0, Math.floor(this.maxDeliveries * SUSPECT_SHARE) - held);
+    return { room, subscriptionIds: [...hanging] };
   }
 
   /** Resolves when something was released. */
   changed(): Promise<void> {
     return new Promise((resolve) => this.waiters.push(resolve));
+  }
+
+  /** Lets those go that wait for a change. */
+  wake(): void {
+    const woken = this.waiters;
+    this.waiters = [];
+    for (const wake of woken) wake();
+  }
+
+  private giveBack(deliveries: number): void {
+    this.deliveries -= deliveries;
+    this.wake();
   }
 }

@@ -4,6 +4,7 @@ import { migrations } from '@posthorn/migrations';
 import type { HintConsumer, HintQueue } from '@posthorn/queue';
 import { ConfigError, type Config, type Logger, type SecretBox } from '@posthorn/runtime';
 import { opensStoredSecrets, storeReadiness, Unavailable, type Database } from '@posthorn/store';
+import type { BacklogWatch } from './backlog-watch.js';
 import { Complaints } from './complaints.js';
 import type { DeliveryEngine } from './delivery-engine.js';
 import type { DueWatch } from './due-watch.js';
@@ -18,6 +19,7 @@ export interface WorkerParts {
   queue: HintQueue;
   engine: DeliveryEngine;
   dueWatch: DueWatch;
+  backlogWatch: BacklogWatch;
   housekeeping: Housekeeping;
   box: SecretBox;
 }
@@ -78,10 +80,13 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
   }
 
   private async start(): Promise<void> {
-    const { config, queue, engine, dueWatch, housekeeping, logger } = this.parts;
+    const { config, queue, engine, dueWatch, backlogWatch, housekeeping, logger } = this.parts;
     await this.waitForDatabase();
     if (this.stopping) return;
     this.loops = [
+      backlogWatch.start(config.OFFER_INTERVAL_MS, (error) =>
+        this.complaints.tell('backlog.not_served', error),
+      ),
       repeat(
         () => dueWatch.look(),
         config.OFFER_INTERVAL_MS,
@@ -94,7 +99,7 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
       ),
     ];
     this.consumer = queue.consume(async (ids) => {
-      await engine.take(ids);
+      await engine.take(ids, 0);
     }, config.HINT_CONCURRENCY);
     logger.info('worker.started', { queue: config.QUEUE_BACKEND, maxInFlight: config.MAX_IN_FLIGHT });
   }

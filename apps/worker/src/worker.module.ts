@@ -14,6 +14,7 @@ import {
 import { Sender } from '@posthorn/sender';
 import { Database } from '@posthorn/store';
 import { chores } from './chores.js';
+import { BacklogWatch } from './backlog-watch.js';
 import { DeliveryEngine } from './delivery-engine.js';
 import { DueWatch } from './due-watch.js';
 import { Housekeeping } from './housekeeping.js';
@@ -55,22 +56,37 @@ function assemble(config: Config, logger: Logger): WorkerProcess {
   });
   const box = new SecretBox(parseEncryptionKeys(config.ENCRYPTION_KEY));
   const book = new SubscriptionBook(db, box, { timeoutMs: config.REQUEST_TIMEOUT_MS, policy });
+  const lease = {
+    defaultTimeoutMs: config.REQUEST_TIMEOUT_MS,
+    slackMs: config.LEASE_SLACK_MS,
+    defaultMaxInFlight: config.SUBSCRIPTION_MAX_IN_FLIGHT,
+    failingAfterFailures: config.FAILING_AFTER_FAILURES,
+  };
   const engine = new DeliveryEngine(db, sender, book, logger, {
     maxInFlight: config.MAX_IN_FLIGHT,
     maxInFlightBytes: config.MAX_IN_FLIGHT_BYTES,
-    lease: { defaultTimeoutMs: config.REQUEST_TIMEOUT_MS, slackMs: config.LEASE_SLACK_MS },
+    lease,
+    health: {
+      failingAfterFailures: config.FAILING_AFTER_FAILURES,
+      failingAfterMs: config.FAILING_AFTER_MS,
+      holdAfterFailures: config.HOLD_AFTER_FAILURES,
+      holdAfterMs: config.HOLD_AFTER_MS,
+      probeInitialMs: config.PROBE_INITIAL_MS,
+      probeMaxMs: config.PROBE_MAX_MS,
+      disableAfterFailures: config.DISABLE_AFTER_FAILURES,
+      disableAfterMs: config.DISABLE_AFTER_MS,
+    },
     defaultPolicy: policy,
     userAgent: config.USER_AGENT,
   });
-  const dueWatch = new DueWatch(db, queue, engine, {
-    offerAfterMs: config.OFFER_AFTER_MS,
-    maxQueuedHints: config.MAX_QUEUED_HINTS,
-  });
+  const dueWatch = new DueWatch(db, engine, config.OFFER_AFTER_MS);
+  const backlogWatch = new BacklogWatch(db, engine, lease);
+  engine.onRoom = () => backlogWatch.poke();
   const housekeeping = new Housekeeping(
     db,
     logger,
     chores(db, logger, { partitionsAheadDays: config.PARTITIONS_AHEAD_DAYS }),
     { holder: `${os.hostname()}:${process.pid}:${randomUUID()}`, leaseMs: config.HOUSEKEEPING_LEASE_MS },
   );
-  return new WorkerProcess({ config, logger, db, queue, engine, dueWatch, housekeeping, box });
+  return new WorkerProcess({ config, logger, db, queue, engine, dueWatch, backlogWatch, housekeeping, box });
 }

@@ -16,6 +16,7 @@ const FRESH: AttemptedDelivery = {
   restoreState: null,
   policy: POLICY,
   goneForMs: null,
+  blocksOrder: false,
 };
 const after = (delivery: Partial<AttemptedDelivery>, result: Partial<AttemptResult>): Decision =>
   afterAttempt(
@@ -287,6 +288,7 @@ const anyDelivery: fc.Arbitrary<AttemptedDelivery> = fc.record({
   restoreState: fc.option(fc.constantFrom(...FINISHED)),
   policy: anyPolicy,
   goneForMs: fc.option(fc.integer({ min: -1000, max: 10 * MINUTE_MS })),
+  blocksOrder: fc.boolean(),
 });
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 const attemptsOf = (policy: RetryPolicy) =>
@@ -373,10 +375,20 @@ describe('whatever is attempted and whatever comes back', () => {
   it('a hold for Retry-After lasts what a rejection asked for, at most a day', () => {
     always((delivery, result, { subscription }) => {
       const asked =
-        result.outcome === 'rejected' && (result.retryAfterMs ?? 0) > 0 && delivery.trigger !== 'test';
+        result.outcome === 'rejected' &&
+        (result.retryAfterMs ?? 0) > 0 &&
+        delivery.trigger !== 'test' &&
+        subscription?.kind !== 'pause';
       const held = subscription?.kind === 'hold' && subscription.reason === 'retry_after';
       expect(held).toBe(asked);
       if (held) expect(subscription.holdMs).toBe(Math.min(result.retryAfterMs!, DAY_MS));
+    });
+  });
+
+  it('only an exhausted delivery of a blocking order pauses its subscription, and it always does', () => {
+    always((delivery, _result, { delivery: move, subscription }) => {
+      const blocks = delivery.blocksOrder && delivery.trigger === 'schedule' && move.to === 'exhausted';
+      expect(subscription?.kind === 'pause').toBe(blocks);
     });
   });
 
@@ -385,7 +397,7 @@ describe('whatever is attempted and whatever comes back', () => {
       if (subscription?.kind === 'release') expect(delivery.goneForMs).not.toBeNull();
       if (delivery.trigger === 'test' || delivery.goneForMs === null) return;
       if (['gone', 'lost'].includes(result.outcome)) expect(subscription?.kind).not.toBe('release');
-      else expect(['release', 'hold']).toContain(subscription?.kind);
+      else expect(['release', 'hold', 'pause']).toContain(subscription?.kind);
     });
   });
 });

@@ -16,7 +16,12 @@ export type DeliveryState = OpenState | FinishedState;
 
 /** Why a delivery finished without success. */
 export type FinishReason =
-  'no_retries_left' | 'lost_repeatedly' | 'internal_error' | 'cancelled_by_request' | 'subscription_deleted';
+  | 'no_retries_left'
+  | 'lost_repeatedly'
+  | 'internal_error'
+  | 'cancelled_by_request'
+  | 'subscription_deleted'
+  | 'payload_erased';
 
 /** What is known of a delivery when its attempt ends; read when the attempt was claimed. */
 export interface AttemptedDelivery {
@@ -30,6 +35,8 @@ export interface AttemptedDelivery {
   policy: RetryPolicy;
   /** Milliseconds since the subscription's first 410, at the claim; `null` when it is not held for gone. */
   goneForMs: number | null;
+  /** The subscription is in order, and must not go on past a delivery that is exhausted. */
+  blocksOrder: boolean;
 }
 
 /** What came back from one attempt. */
@@ -54,6 +61,7 @@ export type DeliveryMove =
 export type SubscriptionEffect =
   | { kind: 'hold'; reason: 'retry_after' | 'gone'; holdMs: number }
   | { kind: 'disable'; reason: 'gone' }
+  | { kind: 'pause'; reason: 'order_blocked' }
   | { kind: 'release' };
 
 export interface Decision {
@@ -82,16 +90,15 @@ const MAX_LOST_RUN = 10;
  * - A failed test exhausts its delivery, and a test never touches the subscription.
  * - `Retry-After` holds the subscription as long as it says, also when the delivery is exhausted by it. It
  *   takes the place of a hold for gone. Every other outcome but gone and lost ends a hold for gone.
+ * - A delivery that is exhausted pauses a subscription whose order it blocks, until a person decides.
  *
  * Source: DESIGN §4 (docs/lifecycle.md).
  *
  * @param random uniform in [0, 1), for the jitter; passed in so that tests are exact
  */
 export function afterAttempt(delivery: AttemptedDelivery, result: AttemptResult, random: number): Decision {
-  return {
-    delivery: moveOf(delivery, result, random),
-    subscription: delivery.trigger === 'test' ? null : effectOf(delivery.goneForMs, result),
-  };
+  const move = moveOf(delivery, result, random);
+  return { delivery: move, subscription: effectOf(delivery, move, result) };
 }
 
 function moveOf(delivery: AttemptedDelivery, result: AttemptResult, random: number): DeliveryMove {
@@ -139,7 +146,15 @@ function afterLoss(retryStep: number, lostRun: number, errorCode: AttemptErrorCo
   return { to: 'pending', delayMs: 0, retryStep, lostRun: lostRun + 1 };
 }
 
-function effectOf(goneForMs: number | null, result: AttemptResult): SubscriptionEffect | null {
+function effectOf(
+  { trigger, goneForMs, blocksOrder }: AttemptedDelivery,
+  move: DeliveryMove,
+  result: AttemptResult,
+): SubscriptionEffect | null {
+  if (trigger === 'test') return null;
+  if (trigger === 'schedule' && blocksOrder && move.to === 'exhausted') {
+    return { kind: 'pause', reason: 'order_blocked' };
+  }
   switch (result.outcome) {
     case 'lost':
       return null;

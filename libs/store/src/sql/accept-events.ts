@@ -15,6 +15,7 @@ export interface EventToAccept {
 
 export interface StoredEvent {
   matchedSubscriptions: number;
+  /** Its deliveries that may be attempted now; the others wait behind the backlog of their subscription. */
   deliveryIds: string[];
 }
 
@@ -23,9 +24,10 @@ export interface StoredEvent {
  * tenants it has not seen; one statement, so all or nothing.
  *
  * Deliveries are due at once. They are looked at again after `offerAfterMs`: 0 when nobody will hint at
- * them. Who matches is read in the same statement, from `subscription_patterns` by (tenant, pattern).
+ * them. Who matches is read in the same statement, from `subscription_patterns` by (tenant, pattern); whose
+ * backlog cannot be served now is read from `flows` without a lock, because a hint too few is made good by that look.
  *
- * Locks: the new rows; tenants in the order of their ids. Indexes: subscription_patterns_pkey.
+ * Locks: the new rows; tenants in the order of their ids. Indexes: subscription_patterns_pkey, flows_pkey.
  */
 export async function insertEvents(
   db: Pick<Database, 'clock'>,
@@ -42,7 +44,7 @@ export async function insertEvents(
     }
   });
   const sentAtMs = performance.now();
-  const rows = await query<{ event_id: string; ids: string[] | null; now_ms: number }>({
+  const rows = await query<{ matched: number; ids: string[] | null; now_ms: number }>({
     name: 'insert-events',
     text: `
       with incoming as materialized (
@@ -55,27 +57,33 @@ export async function insertEvents(
         select tenant from incoming group by tenant order by tenant
         on conflict do nothing
       ), matched as materialized (
-        select distinct e.id as event_id, e.tenant, e.type, length(e.body) as payload_bytes, s.subscription_id
-          from incoming e
-          join pattern p using (index)
-          join posthorn.subscription_patterns s on s.tenant = e.tenant and s.pattern = p.pattern
+        select m.*, posthorn.delivery_id(m.event_id, m.subscription_id) as id,
+               coalesce(f.backlogged and f.ready_at > now() + interval '1 second', false) as waits
+          from (
+            select distinct e.index, e.id as event_id, e.tenant, e.type, length(e.body) as payload_bytes,
+                   s.subscription_id
+              from incoming e
+              join pattern p using (index)
+              join posthorn.subscription_patterns s on s.tenant = e.tenant and s.pattern = p.pattern) m
+          left join posthorn.flows f on f.subscription_id = m.subscription_id
       ), opened as (
         insert into posthorn.open_deliveries
           (id, event_id, subscription_id, tenant, event_type, payload_bytes, due_at, offer_at)
-        select posthorn.delivery_id(event_id, subscription_id), event_id, subscription_id, tenant, type,
-               payload_bytes, now(), now() + $10::float8 * interval '1 millisecond'
+        select id, event_id, subscription_id, tenant, type, payload_bytes, now(),
+               now() + $10::float8 * interval '1 millisecond'
           from matched
-        returning id, event_id
+         order by index -- so that sequence follows the order of the events
       ), fan_out as (
-        select event_id, array_agg(id) as ids from opened group by event_id
+        select event_id, count(*)::int as matched, array_agg(id) filter (where not waits) as ids
+          from matched group by event_id
       ), stored as (
         insert into posthorn.events (id, tenant, type, external_id, occurred_at, matched_subscriptions)
-        select e.id, e.tenant, e.type, e.external_id, e.occurred_at, coalesce(cardinality(f.ids), 0)
+        select e.id, e.tenant, e.type, e.external_id, e.occurred_at, coalesce(f.matched, 0)
           from incoming e left join fan_out f on f.event_id = e.id
       ), kept as (
         insert into posthorn.payloads (event_id, body) select id, body from incoming
       )
-      select e.id as event_id, f.ids, extract(epoch from clock_timestamp())::float8 * 1000 as now_ms
+      select coalesce(f.matched, 0) as matched, f.ids, extract(epoch from clock_timestamp())::float8 * 1000 as now_ms
         from incoming e left join fan_out f on f.event_id = e.id
        order by e.index`,
     values: [
@@ -93,7 +101,7 @@ export async function insertEvents(
   });
   const last = rows.at(-1);
   if (last) db.clock.observe(last.now_ms, sentAtMs, performance.now());
-  return rows.map((row) => ({ matchedSubscriptions: row.ids?.length ?? 0, deliveryIds: row.ids ?? [] }));
+  return rows.map((row) => ({ matchedSubscriptions: row.matched, deliveryIds: row.ids ?? [] }));
 }
 
 /**

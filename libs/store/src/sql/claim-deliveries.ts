@@ -1,6 +1,14 @@
 import type { FinishedState, Trigger } from '@posthorn/core';
 import type { Database } from '../database.js';
-import { logAsCancelled } from './log-as-cancelled.js';
+import {
+  isSuspect,
+  milliseconds,
+  mostInFlight,
+  rateTatAfter,
+  tokens,
+  tokensDueAfter,
+} from './flow-limits.js';
+import { logFinished } from './log-finished.js';
 
 /** A worker's time-limited right to make one attempt. */
 export interface Lease {
@@ -18,10 +26,16 @@ export interface Lease {
   retryStep: number;
   lostRun: number;
   restoreState: FinishedState | null;
+  /** The subscription is in order and must not go on past a delivery that is exhausted. */
+  blocksOrder: boolean;
   /** How long the lease lasts from the claim. */
   leaseMs: number;
+  /** How long it has been due. */
+  waitedMs: number;
   /** Since the first 410 of the subscription while it is held for that (the probe, a resend, a test); else null. */
   goneForMs: number | null;
+  /** Its subscription fails, or is slow: see `SuspectTerms`. */
+  suspect: boolean;
 }
 
 interface LeaseRow {
@@ -37,111 +51,170 @@ interface LeaseRow {
   retry_step: number;
   lost_run: number;
   restore_state: FinishedState | null;
+  blocks_order: boolean;
   lease_ms: number;
+  waited_ms: number;
   gone_for_ms: number | null;
+  suspect: boolean;
   now_ms: number;
 }
 
+/** What holds for every claim of a deployment. */
 export interface LeaseTerms {
   /** Deadline of an attempt where the subscription names none. */
   defaultTimeoutMs: number;
   /** By how much a lease exceeds the deadline of its attempt. */
   slackMs: number;
+  /** In flight at once where the subscription names no limit. */
+  defaultMaxInFlight: number;
+  /** Failed attempts running from which a subscription is suspect. */
+  failingAfterFailures: number;
+}
+
+/** What holds for one claim of one worker. */
+export interface SuspectTerms {
+  /** How many deliveries of suspect subscriptions, all together, it may lease. */
+  room: number;
+  /** Subscriptions that this worker sees hanging, before any result could say so. */
+  subscriptionIds: readonly string[];
 }
 
 /**
- * Leases those of the deliveries that may be attempted now; the others are left, parked or ended:
+ * Leases those of the deliveries that may be attempted now; the others are left or ended:
  *
  * - not pending, not due or locked by another claim: left alone, somebody else has them;
- * - their subscription is paused, disabled or held: parked (`offer_at = infinity`) and the subscription
- *   marked as backlogged, so that they are picked when it may be served again;
- * - held for 410 and the minute is over: one is leased as the probe, the others are parked;
+ * - their subscription may not have them now: left, and the subscription is `backlogged` with the time at which it
+ *   can be served next (`ready_at`, infinity when something else will say so: a result, or a person). That is when
+ *   it is paused, disabled or held; when as many are in flight as may be; when its rate has no token; when
+ *   it is in order and the delivery is not its head; when the worker has no room for suspect ones;
+ * - held with probes, and the time has come: one is leased as the probe;
  * - their subscription was deleted: cancelled.
  *
- * A resend or a test is a person's wish and is leased in any state of the subscription.
+ * A resend or a test is a person's wish and is leased in any state of the subscription; it counts for the limits
+ * and does not wait for them.
  *
- * Locks: the deliveries with SKIP LOCKED (never waits), then the flows it changes, in order of their ids.
- * Indexes: open_deliveries_pkey, flows_pkey. Changes no indexed column of a delivery that was hinted at.
+ * The rate is the generic cell rate algorithm as in `@posthorn/core`'s rate-limit.ts: a test compares the two.
+ *
+ * Locks: the deliveries with SKIP LOCKED (never waits), then their flows, in order of their ids.
+ * Indexes: open_deliveries_pkey, flows_pkey, for subscriptions in order open_deliveries_sequence_idx. Changes no
+ * indexed column of a delivery that was hinted at.
  */
 export async function claimDeliveries(
   db: Database,
   ids: readonly string[],
   terms: LeaseTerms,
+  suspects: SuspectTerms,
 ): Promise<Lease[]> {
   const sentAtMs = performance.now();
   const rows = await db.query<LeaseRow>({
     name: 'claim-deliveries',
     text: `
       with wanted as materialized (
-        select d.id, d.subscription_id, d.trigger
+        select d.id, d.subscription_id, d.trigger, d.lane, d.sequence, d.due_at
           from posthorn.open_deliveries d
          where d.id = any($1::uuid[]) and d.state = 'pending' and (d.due_at <= now() or d.trigger <> 'schedule')
          order by d.id
            for no key update skip locked
-      ), judged as materialized (
-        select w.id, w.subscription_id, f.version, f.timeout_ms, f.gone_at,
-               case when f.subscription_id is null then 'deleted'
-                    when w.trigger <> 'schedule' then 'granted'
-                    when f.state <> 'active' or f.hold_until > now() then 'refused'
-                    when f.hold_reason = 'gone' then 'probe'
-                    else 'granted'
-               end as verdict,
-               row_number() over (partition by w.subscription_id, w.trigger = 'schedule' order by w.id) as nth
-          from wanted w left join posthorn.flows f on f.subscription_id = w.subscription_id
       ), flow as materialized (
-        select f.subscription_id
+        select f.*
           from posthorn.flows f
-         where f.subscription_id in (select subscription_id from judged where verdict in ('refused', 'probe'))
+         where f.subscription_id in (select subscription_id from wanted)
          order by f.subscription_id
            for no key update
-      ), probed as (
-        update posthorn.flows f
-           set hold_until = now() + (coalesce(f.timeout_ms, $2::float8) + $3::float8) * interval '1 millisecond',
-               backlogged = true
-          from flow
-         where f.subscription_id = flow.subscription_id
-           and f.state = 'active' and f.hold_reason = 'gone' and f.hold_until <= now()
-           and f.subscription_id in (select subscription_id from judged where verdict = 'probe')
-        returning f.subscription_id
+      ), asked as (
+        select subscription_id, count(*) filter (where trigger = 'schedule')::int as scheduled,
+               count(*) filter (where trigger <> 'schedule')::int as wished
+          from wanted group by subscription_id
+      ), judged as materialized (
+        select f.*, a.scheduled, a.wished, head.id as head_id, head.due_at as head_due_at,
+               ${isSuspect('f', '$5')} or f.subscription_id = any($7::uuid[]) as suspect,
+               ${mostInFlight('f', '$4')} as most, ${tokens('f')} as tokens
+          from flow f
+          join asked a using (subscription_id)
+          left join lateral (
+            select d.id, d.due_at from posthorn.open_deliveries d
+             where f.fifo and d.subscription_id = f.subscription_id and d.trigger <> 'test' and d.restore_state is null
+             order by d.sequence limit 1
+          ) head on true
+      ), able as (
+        select j.subscription_id, j.suspect, greatest(0, least(j.scheduled, case
+                 when j.state in ('paused', 'disabled') or j.hold_until > now() then 0
+                 when j.state = 'held' then 1
+                 else least(j.most - j.in_flight, j.tokens) end)) as able
+          from judged j
+      ), allowed as materialized (
+        select subscription_id, suspect,
+               case when suspect then greatest(0, least(able, $6 - coalesce(sum(able) over (
+                      partition by suspect order by subscription_id
+                      rows between unbounded preceding and 1 preceding), 0)))
+                    else able end as allowed
+          from able
       ), granted as materialized (
-        select j.id, j.version, j.timeout_ms, j.verdict, j.gone_at
+        select w.id, w.subscription_id, w.trigger
+          from (select w.*, row_number() over (
+                         partition by w.subscription_id, w.trigger = 'schedule'
+                         order by case when j.fifo then w.sequence end, w.lane, w.due_at, w.sequence) as nth,
+                       j.fifo and w.id is distinct from j.head_id as out_of_order
+                  from wanted w join judged j using (subscription_id)) w
+          join allowed a using (subscription_id)
+         where w.trigger <> 'schedule' or (w.nth <= a.allowed and not w.out_of_order)
+      ), moved as materialized (
+        select j.*, coalesce(g.leased, 0) as leased, coalesce(g.scheduled, 0) as leased_scheduled,
+               j.backlogged or j.scheduled > coalesce(g.scheduled, 0) as waits,
+               (coalesce(j.timeout_ms, $2::float8) + $3::float8) as lease_ms
           from judged j
-         where j.verdict = 'granted'
-            or (j.verdict = 'probe' and j.nth = 1 and j.subscription_id in (select subscription_id from probed))
-      ), backlogged as (
+          left join (select subscription_id, count(*)::int as leased,
+                            count(*) filter (where trigger = 'schedule')::int as scheduled
+                       from granted group by subscription_id) g using (subscription_id)
+      ), served as (
         update posthorn.flows f
-           set backlogged = true
-          from flow
-         where f.subscription_id = flow.subscription_id
-           and f.subscription_id not in (select subscription_id from probed)
-      ), parked as (
-        update posthorn.open_deliveries d
-           set offer_at = 'infinity'
-          from judged j
-         where d.id = j.id and j.verdict in ('refused', 'probe') and j.id not in (select id from granted)
+           set in_flight = f.in_flight + m.leased,
+               backlogged = m.waits,
+               rate_tat = case when f.rate_count is not null and m.leased > 0
+                 then ${rateTatAfter('f', 'm.leased')} else f.rate_tat end,
+               hold_until = case when f.state = 'held' and m.leased_scheduled > 0
+                 then now() + ${milliseconds('m.lease_ms')} else f.hold_until end,
+               ready_at = case
+                 when not m.waits then f.ready_at
+                 when f.state in ('paused', 'disabled') then 'infinity'
+                 when f.state = 'held' and m.leased_scheduled > 0 then now() + ${milliseconds('m.lease_ms')}
+                 when f.hold_until > now() then f.hold_until
+                 when f.state = 'held' then now()
+                 when f.in_flight + m.leased >= m.most then 'infinity'
+                 when f.fifo and m.head_due_at > now() then m.head_due_at
+                 when f.rate_count is not null and m.tokens - m.leased < 1 then ${tokensDueAfter('f', 'm.leased')}
+                 else now() end
+          from moved m
+         where f.subscription_id = m.subscription_id
       ), orphaned as (
         delete from posthorn.open_deliveries d
-         using judged j
-         where d.id = j.id and j.verdict = 'deleted'
-        returning d.*
-      ), cancelled as ( ${logAsCancelled('orphaned', 'subscription_deleted')}
-      )
+         using wanted w
+         where d.id = w.id and w.subscription_id not in (select subscription_id from flow)
+        returning d.*, 'cancelled' as final_state, 'subscription_deleted' as final_reason
+      ), ${logFinished('orphaned')}
       update posthorn.open_deliveries d
          set state = 'in_flight', attempt_number = d.attempt_number + 1, leased_at = now(),
-             lease_until = now() + (coalesce(g.timeout_ms, $2::float8) + $3::float8) * interval '1 millisecond',
+             lease_until = now() + ${milliseconds('m.lease_ms')},
              -- a parked delivery is found by nobody: from now on its lease's end is the time to look again
-             offer_at = case when d.offer_at = 'infinity'
-               then now() + (coalesce(g.timeout_ms, $2::float8) + $3::float8) * interval '1 millisecond'
-               else d.offer_at end
+             offer_at = case when d.offer_at = 'infinity' then now() + ${milliseconds('m.lease_ms')} else d.offer_at end
         from granted g
+        join moved m using (subscription_id)
        where d.id = g.id
-      returning d.id, d.event_id, d.subscription_id, g.version, d.tenant, d.event_type, d.payload_bytes, d.trigger,
-                d.attempt_number, d.retry_step, d.lost_run, d.restore_state,
-                coalesce(g.timeout_ms, $2::float8) + $3::float8 as lease_ms,
-                case when g.gone_at is not null
-                  then extract(epoch from now() - g.gone_at)::float8 * 1000 end as gone_for_ms,
-                extract(epoch from clock_timestamp())::float8 * 1000 as now_ms`,
-    values: [ids, terms.defaultTimeoutMs, terms.slackMs],
+      returning d.id, d.event_id, d.subscription_id, m.version, d.tenant, d.event_type, d.payload_bytes, d.trigger,
+                d.attempt_number, d.retry_step, d.lost_run, d.restore_state, m.fifo and m.blocks_on_exhausted as blocks_order,
+                m.lease_ms, greatest(0, extract(epoch from now() - d.due_at)::float8 * 1000) as waited_ms,
+                case when m.gone_at is not null
+                  then extract(epoch from now() - m.gone_at)::float8 * 1000 end as gone_for_ms,
+                m.suspect, extract(epoch from clock_timestamp())::float8 * 1000 as now_ms`,
+    values: [
+      ids,
+      terms.defaultTimeoutMs,
+      terms.slackMs,
+      terms.defaultMaxInFlight,
+      terms.failingAfterFailures,
+      suspects.room,
+      suspects.subscriptionIds,
+    ],
   });
   const last = rows.at(-1);
   if (last) db.clock.observe(last.now_ms, sentAtMs, performance.now());
@@ -158,14 +231,19 @@ export async function claimDeliveries(
     retryStep: row.retry_step,
     lostRun: row.lost_run,
     restoreState: row.restore_state,
+    blocksOrder: row.blocks_order,
     leaseMs: row.lease_ms,
+    waitedMs: row.waited_ms,
     goneForMs: row.gone_for_ms,
+    suspect: row.suspect,
   }));
 }
 
 /**
  * Gives claims back whose request was not sent: pending again, due as before, looked at now. Their attempt
- * number stays used. A claim that was lost meanwhile is left alone. Index: open_deliveries_pkey.
+ * number stays used. A claim that was lost meanwhile is left alone.
+ *
+ * Locks: deliveries, then flows, each in order of their ids. Indexes: open_deliveries_pkey, flows_pkey.
  */
 export async function releaseClaims(
   db: Database,
@@ -181,11 +259,24 @@ export async function releaseClaims(
          where d.state = 'in_flight' and d.attempt_number = c.number
          order by d.id
            for no key update of d
+      ), released as (
+        update posthorn.open_deliveries d
+           set state = 'pending', leased_at = null, lease_until = null, offer_at = now()
+          from claim
+         where d.id = claim.id
+        returning d.subscription_id
+      ), flow as materialized (
+        select f.subscription_id from posthorn.flows f
+         where f.subscription_id in (select subscription_id from released)
+         order by f.subscription_id
+           for no key update
       )
-      update posthorn.open_deliveries d
-         set state = 'pending', leased_at = null, lease_until = null, offer_at = now()
-        from claim
-       where d.id = claim.id`,
+      update posthorn.flows f
+         set in_flight = greatest(0, f.in_flight - n.released),
+             ready_at = case when f.backlogged and f.state in ('active', 'failing')
+               then least(f.ready_at, greatest(now(), f.hold_until)) else f.ready_at end
+        from (select subscription_id, count(*)::int as released from released group by subscription_id) n
+       where f.subscription_id = n.subscription_id and f.subscription_id in (select subscription_id from flow)`,
     values: [claims.map((claim) => claim.deliveryId), claims.map((claim) => claim.attemptNumber)],
   });
 }

@@ -9,12 +9,20 @@ import { cancelDelivery, cancelOpenDeliveriesOfDeleted } from './cancel-deliveri
 import { claimDeliveries, readPayloads, releaseClaims, type Lease } from './claim-deliveries.js';
 import { giveUpDuty, holdDuty } from './hold-duty.js';
 import { listDeliveries, readAttempts, readDelivery } from './list-deliveries.js';
-import { lookAtDue, offerNow, pickBacklog } from './offer-due.js';
+import { lookAtDue, offerNow } from './offer-due.js';
+import { pickBacklog } from './pick-backlog.js';
 import { recordAttempts, type AttemptRecord } from './record-attempts.js';
 import { resendDelivery } from './resend-delivery.js';
 
 const ALL = { all: true } as const;
-const TERMS = { defaultTimeoutMs: 5000, slackMs: 15_000 };
+const TERMS = { defaultTimeoutMs: 5000, slackMs: 15_000, defaultMaxInFlight: 1000, failingAfterFailures: 5 };
+const claim = (ids: readonly string[]) =>
+  claimDeliveries(db, ids, TERMS, { room: 1000, subscriptionIds: [] });
+const pick = async (room = 10) =>
+  (await pickBacklog(db, { ...TERMS, room, suspectRoom: room })).deliveries.map((delivery) => delivery.id);
+const recordAll = (records: readonly AttemptRecord[], database = db) => recordAttempts(database, records, 5);
+const dueIds = async (limit: number, offerAfterMs: number) =>
+  (await lookAtDue(db, limit, offerAfterMs)).deliveries.map((delivery) => delivery.id);
 const id = (): string => uuid7(db.nowMs(), randomBytes(10));
 
 let store: TestStore;
@@ -50,7 +58,7 @@ async function subscribe(patterns: string[] = ['*']): Promise<string> {
     values: [tenant, patterns, subscription],
   });
   await db.query({
-    text: 'insert into posthorn.flows (subscription_id, tenant) values ($1, $2)',
+    text: 'insert into posthorn.flows (subscription_id, tenant, ramp) values ($1, $2, 1000)',
     values: [subscription, tenant],
   });
   return subscription;
@@ -77,7 +85,7 @@ async function accept(events: EventToAccept[], offerAfterMs = 15_000): Promise<s
 }
 
 async function claimOne(deliveryId: string): Promise<Lease> {
-  const [lease] = await claimDeliveries(db, [deliveryId], TERMS);
+  const [lease] = await claim([deliveryId]);
   if (!lease) throw new Error('nothing was leased');
   return lease;
 }
@@ -179,7 +187,7 @@ describe('claiming', () => {
   it('leases a delivery to one of fifty that want it', async () => {
     await subscribe();
     const ids = await accept([event()]);
-    const leases = await Promise.all(Array.from({ length: 50 }, () => claimDeliveries(db, ids, TERMS)));
+    const leases = await Promise.all(Array.from({ length: 50 }, () => claim(ids)));
     expect(leases.flat()).toHaveLength(1);
     expect(leases.flat()[0]).toMatchObject({
       attemptNumber: 1,
@@ -193,41 +201,38 @@ describe('claiming', () => {
     await subscribe();
     const [deliveryId] = await accept([event()]);
     const lease = await claimOne(deliveryId!);
-    await recordAttempts(db, [record(lease, RETRY)]);
-    expect(await claimDeliveries(db, [deliveryId!], TERMS)).toEqual([]);
+    await recordAll([record(lease, RETRY)]);
+    expect(await claim([deliveryId!])).toEqual([]);
   });
 
-  it('parks what belongs to a paused subscription and picks it after it is resumed', async () => {
+  it('leaves what belongs to a paused subscription and picks it after it is resumed', async () => {
     const subscription = await subscribe();
     await db.query({ text: `update posthorn.flows set state = 'paused'` });
     const ids = await accept([event(), event(), event()]);
-    expect(await claimDeliveries(db, ids, TERMS)).toEqual([]);
+    expect(await claim(ids)).toEqual([]);
     expect(await flow(subscription)).toMatchObject({ backlogged: true });
-    expect(await lookAtDue(db, 10, 0)).toEqual({ deliveryIds: [], lost: [] });
-    expect(await pickBacklog(db, 10, 10)).toEqual([]);
+    expect(await lookAtDue(db, 10, 0)).toMatchObject({ deliveries: [], lost: [] });
+    expect(await pick()).toEqual([]);
 
-    await db.query({ text: `update posthorn.flows set state = 'active'` });
-    const picked = await pickBacklog(db, 10, 2);
+    await db.query({ text: `update posthorn.flows set state = 'active', ready_at = now() where backlogged` });
+    const picked = await pick(2);
     expect(picked).toHaveLength(2);
-    const leases = await claimDeliveries(db, picked, TERMS);
+    const leases = await claim(picked);
     expect(leases).toHaveLength(2);
-    const [third] = await pickBacklog(db, 10, 2);
+    const [third] = await pick(2);
     expect(ids).toContain(third);
     expect(picked).not.toContain(third);
   });
 
-  it('ends the backlog of a subscription only when nothing is parked', async () => {
+  it('ends the backlog of a subscription only when nothing of it is due', async () => {
     const subscription = await subscribe();
     await db.query({ text: `update posthorn.flows set state = 'paused'` });
-    await claimDeliveries(db, await accept([event()]), TERMS);
-    await db.query({ text: `update posthorn.flows set state = 'active'` });
-    const leases = await claimDeliveries(db, await pickBacklog(db, 10, 10), TERMS);
-    await recordAttempts(
-      db,
-      leases.map((lease) => record(lease, { to: 'succeeded' })),
-    );
+    await claim(await accept([event()]));
+    await db.query({ text: `update posthorn.flows set state = 'active', ready_at = now() where backlogged` });
+    const leases = await claim(await pick());
+    await recordAll(leases.map((lease) => record(lease, { to: 'succeeded' })));
     expect(await flow(subscription)).toMatchObject({ backlogged: true });
-    expect(await pickBacklog(db, 10, 10)).toEqual([]);
+    expect(await pick()).toEqual([]);
     expect(await flow(subscription)).toMatchObject({ backlogged: false });
   });
 
@@ -235,9 +240,9 @@ describe('claiming', () => {
     await subscribe();
     await db.query({ text: `update posthorn.flows set state = 'paused'` });
     const ids = await accept([event()]);
-    await claimDeliveries(db, ids, TERMS);
-    await db.query({ text: `update posthorn.flows set state = 'active'` });
-    await claimDeliveries(db, await pickBacklog(db, 10, 10), TERMS);
+    await claim(ids);
+    await db.query({ text: `update posthorn.flows set state = 'active', ready_at = now() where backlogged` });
+    await claim(await pick());
     await expireLeases();
     expect((await lookAtDue(db, 10, 0)).lost).toMatchObject([{ deliveryId: ids[0], attemptNumber: 1 }]);
   });
@@ -248,7 +253,7 @@ describe('claiming', () => {
     const test = await openTestDelivery(db, event('posthorn.test'), subscription, 0);
     expect((await claimOne(test!)).trigger).toBe('test');
     const [deliveryId] = await accept([event()]);
-    expect(await claimDeliveries(db, [deliveryId!], TERMS)).toEqual([]);
+    expect(await claim([deliveryId!])).toEqual([]);
     expect(await resendDelivery(db, { tenant }, deliveryId!, 0)).toBe('resent');
     expect((await claimOne(deliveryId!)).trigger).toBe('resend');
   });
@@ -257,7 +262,7 @@ describe('claiming', () => {
     const subscription = await subscribe();
     const [deliveryId] = await accept([event()]);
     await db.query({ text: 'delete from posthorn.flows where subscription_id = $1', values: [subscription] });
-    expect(await claimDeliveries(db, [deliveryId!], TERMS)).toEqual([]);
+    expect(await claim([deliveryId!])).toEqual([]);
     expect(await state(deliveryId!)).toMatchObject({ state: 'cancelled', reason: 'subscription_deleted' });
   });
 
@@ -266,7 +271,7 @@ describe('claiming', () => {
     const [deliveryId] = await accept([event()]);
     const lease = await claimOne(deliveryId!);
     await releaseClaims(db, [lease]);
-    expect((await lookAtDue(db, 10, 0)).deliveryIds).toEqual([deliveryId]);
+    expect(await dueIds(10, 0)).toEqual([deliveryId]);
     expect((await claimOne(deliveryId!)).attemptNumber).toBe(2);
   });
 });
@@ -276,7 +281,10 @@ describe('recording', () => {
     await subscribe();
     const [deliveryId] = await accept([event()]);
     const lease = await claimOne(deliveryId!);
-    expect(await recordAttempts(db, [record(lease, { to: 'succeeded' })])).toEqual(new Set([deliveryId]));
+    expect(await recordAll([record(lease, { to: 'succeeded' })])).toEqual({
+      moved: new Set([deliveryId]),
+      flows: [],
+    });
     expect(await state(deliveryId!)).toEqual({ state: 'succeeded', reason: null, attempts: 1 });
     const [attempt] = await readAttempts(db, deliveryId!, 10);
     expect(attempt).toMatchObject({ number: 1, outcome: 'accepted', status_code: 200, duration_ms: 12.5 });
@@ -292,16 +300,16 @@ describe('recording', () => {
     const { lost } = await lookAtDue(db, 10, 0);
     expect(lost).toHaveLength(1);
     const LOST = { to: 'pending', delayMs: 0, retryStep: 0, lostRun: 1 } as const;
-    await recordAttempts(db, [
+    await recordAll([
       record(lease, LOST, { outcome: 'lost', statusCode: null, errorCode: 'lease_expired', url: null }),
     ]);
     const second = await claimOne(deliveryId!);
     expect(second).toMatchObject({ attemptNumber: 2, lostRun: 1 });
 
-    expect(await recordAttempts(db, [record(lease, { to: 'succeeded' })])).toEqual(new Set());
+    expect(await recordAll([record(lease, { to: 'succeeded' })])).toMatchObject({ moved: new Set() });
     expect(await state(deliveryId!)).toMatchObject({ state: 'in_flight' });
     expect((await readAttempts(db, deliveryId!, 10)).map((row) => row.outcome)).toEqual(['accepted']);
-    await recordAttempts(db, [record(second, { to: 'succeeded' })]);
+    await recordAll([record(second, { to: 'succeeded' })]);
     expect((await readAttempts(db, deliveryId!, 10)).map((row) => row.number)).toEqual([1, 2]);
   });
 
@@ -309,8 +317,8 @@ describe('recording', () => {
     await subscribe();
     const [deliveryId] = await accept([event()]);
     const lease = await claimOne(deliveryId!);
-    await recordAttempts(db, [record(lease, { to: 'succeeded' })]);
-    await recordAttempts(db, [
+    await recordAll([record(lease, { to: 'succeeded' })]);
+    await recordAll([
       record(
         lease,
         { to: 'pending', delayMs: 0, retryStep: 0, lostRun: 1 },
@@ -325,18 +333,18 @@ describe('recording', () => {
     const subscription = await subscribe();
     const [first, second] = await accept([event(), event()]);
     const [a, b] = [await claimOne(first!), await claimOne(second!)];
-    await recordAttempts(db, [
+    await recordAll([
       record(a, RETRY, {
         decision: { delivery: RETRY, subscription: { kind: 'hold', reason: 'gone', holdMs: 60_000 } },
       }),
     ]);
     expect(await flow(subscription)).toMatchObject({
-      state: 'active',
+      state: 'held',
       hold_reason: 'gone',
       held: true,
       gone: true,
     });
-    await recordAttempts(db, [
+    await recordAll([
       record(b, RETRY, { decision: { delivery: RETRY, subscription: { kind: 'disable', reason: 'gone' } } }),
     ]);
     expect(await flow(subscription)).toMatchObject({
@@ -351,14 +359,14 @@ describe('recording', () => {
     const subscription = await subscribe();
     const [deliveryId] = await accept([event()]);
     await db.query({
-      text: `update posthorn.flows set hold_reason = 'gone', hold_until = now() - interval '1 s',
+      text: `update posthorn.flows set state = 'held', hold_reason = 'gone', hold_until = now() - interval '1 s',
                gone_at = now() - interval '61 s'`,
     });
     const probe = await claimOne(deliveryId!);
     await db.query({
-      text: `update posthorn.flows set hold_reason = null, hold_until = null, gone_at = null`, // as a person resumes it
+      text: `update posthorn.flows set state = 'active', hold_reason = null, hold_until = null, gone_at = null`, // as a person resumes it
     });
-    await recordAttempts(db, [
+    await recordAll([
       record(probe, RETRY, {
         decision: { delivery: RETRY, subscription: { kind: 'disable', reason: 'gone' } },
       }),
@@ -370,15 +378,15 @@ describe('recording', () => {
     const subscription = await subscribe();
     const ids = await accept([event(), event(), event()]);
     await db.query({
-      text: `update posthorn.flows set hold_reason = 'gone', hold_until = now() - interval '1 s',
+      text: `update posthorn.flows set state = 'held', hold_reason = 'gone', hold_until = now() - interval '1 s',
                gone_at = now() - interval '61 s'`,
     });
-    const [one, two] = await Promise.all([claimDeliveries(db, ids, TERMS), claimDeliveries(db, ids, TERMS)]);
+    const [one, two] = await Promise.all([claim(ids), claim(ids)]);
     const leases = [...one, ...two];
     expect(leases).toHaveLength(1);
     expect(leases[0]?.goneForMs).toBeGreaterThanOrEqual(60_000);
     expect(await flow(subscription)).toMatchObject({ hold_reason: 'gone', held: true, backlogged: true });
-    await recordAttempts(db, [
+    await recordAll([
       record(
         leases[0]!,
         { to: 'succeeded' },
@@ -388,20 +396,17 @@ describe('recording', () => {
       ),
     ]);
     expect(await flow(subscription)).toMatchObject({ hold_reason: null, gone: false });
-    expect(await claimDeliveries(db, await pickBacklog(db, 10, 10), TERMS)).toHaveLength(2);
+    expect(await claim(await pick())).toHaveLength(2);
   });
 
   it('commits the same keys from two processes in any order', async () => {
     await subscribe();
     const ids = await accept(Array.from({ length: 200 }, () => event()));
-    const leases = await claimDeliveries(db, ids, TERMS);
+    const leases = await claim(ids);
     const other = store.open();
     const records = leases.map((lease) => record(lease, { to: 'succeeded' }));
-    const results = await Promise.all([
-      recordAttempts(db, records),
-      recordAttempts(other, [...records].reverse()),
-    ]);
-    expect(results[0].size + results[1].size).toBe(200);
+    const results = await Promise.all([recordAll(records), recordAll([...records].reverse(), other)]);
+    expect(results[0].moved.size + results[1].moved.size).toBe(200);
   });
 });
 
@@ -409,13 +414,13 @@ describe('resending and cancelling', () => {
   it('keeps the schedule of a pending delivery when the extra attempt fails', async () => {
     await subscribe();
     const [deliveryId] = await accept([event()]);
-    await recordAttempts(db, [record(await claimOne(deliveryId!), RETRY)]);
+    await recordAll([record(await claimOne(deliveryId!), RETRY)]);
     const before = await readDelivery(db, { tenant }, deliveryId!);
     expect(await resendDelivery(db, { tenant }, deliveryId!, 0)).toBe('resent');
     const lease = await claimOne(deliveryId!);
     expect(await resendDelivery(db, { tenant }, deliveryId!, 0)).toBe('in_flight');
     expect(await cancelDelivery(db, { tenant }, deliveryId!)).toBe('in_flight');
-    await recordAttempts(db, [record(lease, { to: 'pending', delayMs: null, retryStep: 1, lostRun: 0 })]);
+    await recordAll([record(lease, { to: 'pending', delayMs: null, retryStep: 1, lostRun: 0 })]);
     const after = await readDelivery(db, { tenant }, deliveryId!);
     expect(after).toMatchObject({ state: 'pending', due_at: before?.due_at, attempt_number: 2 });
   });
@@ -430,12 +435,12 @@ describe('resending and cancelling', () => {
     await subscribe();
     const [deliveryId] = await accept([event()]);
     const first = await claimOne(deliveryId!);
-    await recordAttempts(db, [record(first, { to: 'exhausted', reason: 'no_retries_left' })]);
+    await recordAll([record(first, { to: 'exhausted', reason: 'no_retries_left' })]);
     expect(await resendDelivery(db, { tenant }, deliveryId!, 0)).toBe('resent');
     expect(await state(deliveryId!)).toMatchObject({ state: 'pending' });
     const lease = await claimOne(deliveryId!);
     expect(lease).toMatchObject({ attemptNumber: 2, trigger: 'resend', restoreState: 'exhausted' });
-    await recordAttempts(db, [record(lease, { to: 'restored' })]);
+    await recordAll([record(lease, { to: 'restored' })]);
     expect(await state(deliveryId!)).toEqual({ state: 'exhausted', reason: 'no_retries_left', attempts: 2 });
   });
 
@@ -480,25 +485,25 @@ describe('looking', () => {
   it('returns what is due once, until its time comes again', async () => {
     await subscribe();
     const ids = await accept([event(), event()], 0);
-    expect((await lookAtDue(db, 10, 60_000)).deliveryIds.sort()).toEqual([...ids].sort());
-    expect((await lookAtDue(db, 10, 60_000)).deliveryIds).toEqual([]);
+    expect((await dueIds(10, 60_000)).sort()).toEqual([...ids].sort());
+    expect(await dueIds(10, 60_000)).toEqual([]);
     await makeDue();
-    expect((await lookAtDue(db, 1, 60_000)).deliveryIds).toHaveLength(1);
+    expect(await dueIds(1, 60_000)).toHaveLength(1);
   });
 
   it('looks at once at what a stopping worker gives back, and leaves alone what is not due', async () => {
     await subscribe();
     const [due, later] = await accept([event(), event()]);
-    await recordAttempts(db, [record(await claimOne(later!), RETRY)]);
+    await recordAll([record(await claimOne(later!), RETRY)]);
     await offerNow(db, [due!, later!]);
-    expect((await lookAtDue(db, 10, 60_000)).deliveryIds).toEqual([due]);
+    expect(await dueIds(10, 60_000)).toEqual([due]);
   });
 
   it('leaves a live lease alone and comes back at its end', async () => {
     await subscribe();
     const [deliveryId] = await accept([event()], 0);
     await claimOne(deliveryId!);
-    expect(await lookAtDue(db, 10, 0)).toEqual({ deliveryIds: [], lost: [] });
+    expect(await lookAtDue(db, 10, 0)).toMatchObject({ deliveries: [], lost: [] });
     const [row] = await db.query<{ same: boolean }>({
       text: 'select offer_at = lease_until as same from posthorn.open_deliveries',
     });
@@ -512,9 +517,9 @@ describe('listing', () => {
     const ids: string[] = [];
     for (let index = 0; index < 6; index += 1) ids.push(...(await accept([event()])));
     for (const index of [1, 3]) {
-      await recordAttempts(db, [record(await claimOne(ids[index]!), { to: 'succeeded' })]);
+      await recordAll([record(await claimOne(ids[index]!), { to: 'succeeded' })]);
     }
-    await recordAttempts(db, [record(await claimOne(ids[4]!), RETRY)]);
+    await recordAll([record(await claimOne(ids[4]!), RETRY)]);
     const newestFirst = [...ids].sort().reverse();
     const all = await listDeliveries(db, { tenant }, {}, { limit: 10 });
     expect(all.map((row) => row.id)).toEqual(newestFirst);

@@ -1,4 +1,4 @@
-import type { FinishedState, Trigger } from '@posthorn/core';
+import type { FinishedState, Lane, Trigger } from '@posthorn/core';
 import type { Database } from '../database.js';
 
 /** A lease that ran out: nobody recorded what came of its attempt. */
@@ -9,54 +9,77 @@ export interface LostLease {
   retryStep: number;
   lostRun: number;
   restoreState: FinishedState | null;
+  blocksOrder: boolean;
   leasedAt: Date;
 }
 
 export interface Due {
-  /** Pending: to be hinted at, or claimed. */
-  deliveryIds: string[];
+  /** Pending: to be claimed. */
+  deliveries: { id: string; lane: Lane }[];
   lost: LostLease[];
+  /** How many were looked at. */
+  count: number;
 }
 
 /**
  * Looks at up to `limit` deliveries whose time to be looked at has come, the longest waiting first.
  *
- * In the same statement it moves that time on: by `offerAfterMs` for those it returns, so that the next
- * look does not offer again what is queued; to the end of their lease for those that are in flight.
+ * In the same statement it moves that time on: by `offerAfterMs` for those it returns; to the end of their lease for
+ * those that are in flight; to infinity for those whose subscription is backlogged: they are parked, and picked from
+ * the backlog when it can be served.
  *
- * Safe in any number of processes at once (SKIP LOCKED, never waits). Index: open_deliveries_offer_idx.
+ * Safe in any number of processes at once. Locks: deliveries with SKIP LOCKED, then the flows of what it parks
+ * (key share, in order of their ids), so that none is parked while its backlog is being ended.
+ * Index: open_deliveries_offer_idx.
  */
 export async function lookAtDue(db: Database, limit: number, offerAfterMs: number): Promise<Due> {
   const rows = await db.query<{
     id: string;
+    lane: Lane;
+    parked: boolean;
     lost: boolean | null;
     attempt_number: number;
     trigger: Trigger;
     retry_step: number;
     lost_run: number;
     restore_state: FinishedState | null;
+    blocks_order: boolean;
     leased_at: Date;
   }>({
     name: 'look-at-due',
     text: `
       with due as materialized (
-        select id from posthorn.open_deliveries
+        select id, subscription_id, state = 'pending' and trigger = 'schedule' and due_at <= now() as waits
+          from posthorn.open_deliveries
          where offer_at <= now()
          order by offer_at
          limit $1
            for no key update skip locked
+      ), backlogged as materialized (
+        select f.subscription_id
+          from posthorn.flows f
+         where f.subscription_id in (select subscription_id from due where waits) and f.backlogged
+         order by f.subscription_id
+           for key share
+      ), judged as (
+        select due.id, due.waits and b.subscription_id is not null as parked
+          from due left join backlogged b using (subscription_id)
       )
       update posthorn.open_deliveries d
-         set offer_at = case when d.lease_until > now() then d.lease_until
+         set offer_at = case when j.parked then 'infinity'
+                             when d.lease_until > now() then d.lease_until
                              else now() + $2::float8 * interval '1 millisecond' end
-        from due
-       where d.id = due.id
-      returning d.id, d.lease_until <= now() as lost, d.attempt_number, d.trigger, d.retry_step, d.lost_run,
-                d.restore_state, d.leased_at`,
+        from judged j
+       where d.id = j.id
+      returning d.id, d.lane, j.parked, d.lease_until <= now() as lost, d.attempt_number, d.trigger, d.retry_step,
+                d.lost_run, d.restore_state, d.leased_at,
+                coalesce((select f.fifo and f.blocks_on_exhausted from posthorn.flows f
+                           where d.lease_until <= now() and f.subscription_id = d.subscription_id), false) as blocks_order`,
     values: [limit, offerAfterMs],
   });
   return {
-    deliveryIds: rows.filter((row) => row.lost === null).map((row) => row.id),
+    count: rows.length,
+    deliveries: rows.filter((row) => row.lost === null && !row.parked).map(({ id, lane }) => ({ id, lane })),
     lost: rows
       .filter((row) => row.lost === true)
       .map((row) => ({
@@ -66,6 +89,7 @@ export async function lookAtDue(db: Database, limit: number, offerAfterMs: numbe
         retryStep: row.retry_step,
         lostRun: row.lost_run,
         restoreState: row.restore_state,
+        blocksOrder: row.blocks_order,
         leasedAt: row.leased_at,
       })),
   };
@@ -89,73 +113,5 @@ export async function offerNow(db: Database, ids: readonly string[]): Promise<vo
       )
       update posthorn.open_deliveries d set offer_at = now() from hinted where d.id = hinted.id`,
     values: [ids],
-  });
-}
-
-/**
- * Picks parked deliveries of subscriptions that may be served again: the least recently served
- * subscriptions first, from each the `perSubscription` that have been due longest; of one that is held for
- * 410 only the one that becomes its probe. Returns delivery ids to claim.
- *
- * A subscription that has nothing parked any more stops being backlogged.
- *
- * Locks: the flows it serves, with SKIP LOCKED. Indexes: flows_backlogged_idx, open_deliveries_parked_idx.
- */
-export async function pickBacklog(
-  db: Database,
-  subscriptions: number,
-  perSubscription: number,
-): Promise<string[]> {
-  const rows = await db.query<{ subscription_id: string; ids: string[] | null }>({
-    name: 'pick-backlog',
-    text: `
-      with flow as materialized (
-        select subscription_id, hold_reason
-          from posthorn.flows
-         where backlogged and state = 'active' and (hold_until is null or hold_until <= now())
-         order by served_at
-         limit $1
-           for no key update skip locked
-      ), served as (
-        update posthorn.flows f set served_at = clock_timestamp() from flow
-         where f.subscription_id = flow.subscription_id
-      )
-      select flow.subscription_id, picked.ids
-        from flow
-        cross join lateral (
-          select array_agg(id) as ids from (
-            select d.id from posthorn.open_deliveries d
-             where d.subscription_id = flow.subscription_id and d.offer_at = 'infinity' and d.state = 'pending'
-             order by d.due_at
-             limit case when flow.hold_reason = 'gone' then 1 else $2 end) first_due
-        ) picked`,
-    values: [subscriptions, perSubscription],
-  });
-  for (const row of rows) {
-    if (row.ids === null) await endBacklog(db, row.subscription_id);
-  }
-  return rows.flatMap((row) => row.ids ?? []);
-}
-
-/**
- * Two statements on purpose: whoever parks a delivery locks the flow first, so that a look taken after we
- * have the lock sees everything that was parked, and what is parked later marks the flow again.
- */
-async function endBacklog(db: Database, subscriptionId: string): Promise<void> {
-  await db.transaction(async (query) => {
-    await query({
-      name: 'lock-flow',
-      text: `select from posthorn.flows where subscription_id = $1 for no key update`,
-      values: [subscriptionId],
-    });
-    await query({
-      name: 'end-backlog',
-      text: `
-        update posthorn.flows f set backlogged = false
-         where f.subscription_id = $1 and not exists (
-           select from posthorn.open_deliveries d
-            where d.subscription_id = f.subscription_id and d.offer_at = 'infinity')`,
-      values: [subscriptionId],
-    });
   });
 }

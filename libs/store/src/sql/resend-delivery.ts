@@ -1,7 +1,8 @@
 import type { Database } from '../database.js';
 import { inScope, scopeParameter, type TenantScope } from '../tenant-scope.js';
 
-export type ResendResult = 'resent' | 'in_flight' | 'not_found' | 'subscription_deleted' | 'payload_gone';
+export type ResendResult =
+  'resent' | 'in_flight' | 'not_found' | 'subscription_deleted' | 'payload_erased' | 'payload_expired';
 
 /**
  * Makes one extra attempt due now.
@@ -61,7 +62,9 @@ export async function resendDelivery(
         when exists (select from hurried) or exists (select from reopened) then 'resent'
         when not exists (select from target) then 'not_found'
         when exists (select from able where not has_subscription) then 'subscription_deleted'
-        when exists (select from able where not has_payload) then 'payload_gone'
+        when exists (select from able where not has_payload) then case
+          when (select payload_erased_at is null from posthorn.events where id = (select event_id from target))
+          then 'payload_expired' else 'payload_erased' end
         else 'in_flight' end as result`,
     values: [id, scopeParameter(scope), offerAfterMs],
   });

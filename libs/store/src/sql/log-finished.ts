@@ -1,0 +1,53 @@
+/**
+ * The last step of every statement that finishes deliveries: they go to the log, and count for the replay they
+ * belong to. Two parts of a `with`: `logged` and `counted`.
+ *
+ * @param rows the name of a part with one row per delivery that was deleted from `open_deliveries`: all its columns,
+ *   and `final_state` and `final_reason`
+ *
+ * Locks: replays, in the order of their ids, as the last thing of the transaction.
+ */
+export function logFinished(rows: string): string {
+  return `
+    logged as (
+      insert into posthorn.deliveries
+        (id, event_id, subscription_id, tenant, event_type, payload_bytes, state, reason, finished_at,
+         attempt_number, last_outcome, last_status_code, status_class, replay_id)
+      select id, event_id, subscription_id, tenant, event_type, payload_bytes, final_state, final_reason, now(),
+             attempt_number, last_outcome, last_status_code, status_class, replay_id
+        from ${rows}
+    ), replayed as materialized (
+      select p.id from posthorn.replays p
+       where p.id in (select replay_id from ${rows} where replay_id is not null)
+       order by p.id
+         for no key update
+    ), counted as (
+      update posthorn.replays p
+         set succeeded = p.succeeded + done.succeeded, failed = p.failed + done.failed
+        from (select replay_id,
+                     count(*) filter (where final_state = 'succeeded') as succeeded,
+                     count(*) filter (where final_state <> 'succeeded') as failed
+                from ${rows} group by replay_id) done
+       where p.id = done.replay_id and p.id in (select id from replayed)
+    )`;
+}
+
+/**
+ * What a statement adds that ends pending deliveries without an attempt: a subscription in order looks for its new
+ * head at once. Parts `ordered` and `woken` of a `with`. Locks: flows, in order of their ids.
+ *
+ * @param rows the name of a part with the `subscription_id` of what was ended
+ */
+export function wakeOrdered(rows: string): string {
+  return `
+    ordered as materialized (
+      select f.subscription_id from posthorn.flows f
+       where f.fifo and f.backlogged and f.state in ('active', 'failing')
+         and f.subscription_id in (select subscription_id from ${rows})
+       order by f.subscription_id
+         for no key update
+    ), woken as (
+      update posthorn.flows f set ready_at = least(f.ready_at, greatest(now(), f.hold_until)) from ordered
+       where f.subscription_id = ordered.subscription_id
+    )`;
+}
