@@ -2,6 +2,7 @@ import type { Logger } from '@posthorn/runtime';
 import {
   cancelOpenDeliveriesOfDeleted,
   deleteExpiredKeys,
+  deleteOldReplays,
   ensurePartitions,
   type Database,
 } from '@posthorn/store';
@@ -13,6 +14,8 @@ const MAX_CHUNKS = 20;
 
 export interface ChoreOptions {
   partitionsAheadDays: number;
+  /** How long what has ended is kept. */
+  logRetentionMs: number;
 }
 
 /** What housekeeping does, in this order: what keeps events acceptable comes first. */
@@ -27,6 +30,10 @@ export function chores(db: Database, logger: Logger, options: ChoreOptions): Cho
       },
     },
     { name: 'delete old keys', run: () => inChunks(() => deleteExpiredKeys(db.query, CHUNK)) },
+    {
+      name: 'forget old replays',
+      run: () => inChunks(() => deleteOldReplays(db, options.logRetentionMs, CHUNK)),
+    },
     { name: 'cancel for deleted', run: () => inChunks(() => cancelOpenDeliveriesOfDeleted(db, CHUNK)) },
   ];
 }

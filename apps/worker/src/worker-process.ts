@@ -11,6 +11,7 @@ import type { DueWatch } from './due-watch.js';
 import { openHealthPage, type HealthPage } from './health-page.js';
 import type { Housekeeping } from './housekeeping.js';
 import { repeat } from './repeat.js';
+import type { ReplayRunner } from './replay-runner.js';
 
 export interface WorkerParts {
   config: Config;
@@ -21,10 +22,12 @@ export interface WorkerParts {
   dueWatch: DueWatch;
   backlogWatch: BacklogWatch;
   housekeeping: Housekeeping;
+  replays: ReplayRunner;
   box: SecretBox;
 }
 
 const WAIT_FOR_DATABASE_MS = 500;
+const REPLAY_INTERVAL_MS = 1_000;
 
 /** The life of a worker: starts its loops when the database answers, stops them within a bound. */
 export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -80,7 +83,7 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
   }
 
   private async start(): Promise<void> {
-    const { config, queue, engine, dueWatch, backlogWatch, housekeeping, logger } = this.parts;
+    const { config, queue, engine, dueWatch, backlogWatch, housekeeping, replays, logger } = this.parts;
     await this.waitForDatabase();
     if (this.stopping) return;
     this.loops = [
@@ -96,6 +99,11 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
         () => housekeeping.round(),
         config.HOUSEKEEPING_INTERVAL_MS,
         (error) => this.complaints.tell('housekeeping.failed', error),
+      ),
+      repeat(
+        () => replays.round(),
+        REPLAY_INTERVAL_MS,
+        (error) => this.complaints.tell('replays.not_advanced', error),
       ),
     ];
     this.consumer = queue.consume(async (ids) => {

@@ -18,6 +18,7 @@ import { BacklogWatch } from './backlog-watch.js';
 import { DeliveryEngine } from './delivery-engine.js';
 import { DueWatch } from './due-watch.js';
 import { Housekeeping } from './housekeeping.js';
+import { ReplayRunner } from './replay-runner.js';
 import { SubscriptionBook } from './subscription-book.js';
 import { WorkerProcess } from './worker-process.js';
 
@@ -85,8 +86,23 @@ function assemble(config: Config, logger: Logger): WorkerProcess {
   const housekeeping = new Housekeeping(
     db,
     logger,
-    chores(db, logger, { partitionsAheadDays: config.PARTITIONS_AHEAD_DAYS }),
+    chores(db, logger, {
+      partitionsAheadDays: config.PARTITIONS_AHEAD_DAYS,
+      logRetentionMs: config.LOG_RETENTION_MS,
+    }),
     { holder: `${os.hostname()}:${process.pid}:${randomUUID()}`, leaseMs: config.HOUSEKEEPING_LEASE_MS },
   );
-  return new WorkerProcess({ config, logger, db, queue, engine, dueWatch, backlogWatch, housekeeping, box });
+  const replays = new ReplayRunner(db, logger, { maxOpen: config.REPLAY_MAX_OPEN });
+  return new WorkerProcess({
+    config,
+    logger,
+    db,
+    queue,
+    engine,
+    dueWatch,
+    backlogWatch,
+    housekeeping,
+    replays,
+    box,
+  });
 }
