@@ -61,12 +61,12 @@ async function cost(scope: TenantScope, state?: FlowState): Promise<{ pages: num
 
 describe('a page of subscriptions is found by an index', () => {
   it.each<[string, TenantScope, FlowState | undefined, number]>([
-    ['of all tenants', { all: true }, undefined, 51],
+    ['of all tenants', { allButSystem: true }, undefined, 51],
     ['of a tenant', { tenant: 'tenant7' }, undefined, 51],
-    ['held', { all: true }, 'held', 39],
+    ['held', { allButSystem: true }, 'held', 39],
     ['held, of a tenant', { tenant: 'tenant7' }, 'held', 2],
-    ['paused, which none is', { all: true }, 'paused', 0],
-    ['active', { all: true }, 'active', 51],
+    ['paused, which none is', { allButSystem: true }, 'paused', 0],
+    ['active', { allButSystem: true }, 'active', 51],
     ['active, of a tenant', { tenant: 'tenant7' }, 'active', 51],
     ['active, of a tenant that has none', { tenant: 'nobody' }, 'active', 0],
   ])('%s', async (_name, scope, state, rows) => {

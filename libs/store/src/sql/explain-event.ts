@@ -1,6 +1,6 @@
 import { patternsMatching, uuidTimeMs, type DeliveryFacts, type ExplanationFacts } from '@posthorn/core';
 import type { Database } from '../database.js';
-import { tenantFilter, type TenantScope } from '../tenant-scope.js';
+import { inScope, scopeParameter, type TenantScope } from '../tenant-scope.js';
 import { epochMs, FLOW_COLUMNS, flowFactsOf, headOf, type FlowColumnsOrNull } from './flow-facts.js';
 
 /** An event as far as it takes to explain where it went. */
@@ -36,8 +36,8 @@ export async function readEventToExplain(
                              and exists (select from posthorn.deliveries d
                                           where d.id = a.delivery_id and d.event_id = e.id))) as is_test
         from posthorn.events e
-       where e.id = $1 and ($2::text is null or e.tenant = $2)`,
-    values: [id, tenantFilter(scope), ...deliveryIdsOf(id)],
+       where e.id = $1 and ${inScope('$2', 'e.tenant')}`,
+    values: [id, scopeParameter(scope), ...deliveryIdsOf(id)],
   });
   return (
     row && {
@@ -147,7 +147,7 @@ export async function readExplanationFacts(
              coalesce(o.last_status_code, l.last_status_code) as last_status_code, a.error_code as last_error_code,
              head.id as head_id, head.state as head_state, ${epochMs('head.due_at')} as head_due_ms
         from candidate c
-        join posthorn.subscriptions s on s.id = c.id and ($7::text is null or s.tenant = $7)
+        join posthorn.subscriptions s on s.id = c.id and ${inScope('$7', 's.tenant')}
         left join posthorn.flows f on f.subscription_id = s.id
         left join lateral (
           select * from posthorn.open_deliveries d where d.id = posthorn.delivery_id($1, s.id) limit 1) o on true
@@ -165,7 +165,7 @@ export async function readExplanationFacts(
       ...deliveryIdsOf(event.id),
       event.tenant,
       patternsMatching(event.type),
-      tenantFilter(scope),
+      scopeParameter(scope),
     ],
   });
   return rows.map((row) => ({

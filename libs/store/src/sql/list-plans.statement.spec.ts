@@ -82,7 +82,7 @@ async function cost(list: (db: Database) => Promise<unknown[]>): Promise<{ pages
   return { pages: plan['Shared Hit Blocks']! + plan['Shared Read Blocks']!, rows: rows.length };
 }
 
-const ALL = { all: true } as const;
+const ALL = { allButSystem: true } as const;
 const scopeOf = (tenant: string | null) => (tenant === null ? ALL : { tenant });
 const PAGE: Slice = { limit: 50 };
 const SUBSCRIPTION = '00000000-0000-7000-8000-000000000007';
