@@ -118,7 +118,8 @@ const RESEND_PROBLEMS: Refusals<ResendResult, 'resent'> = {
   not_found: NOT_FOUND,
   in_flight: IN_FLIGHT,
   subscription_deleted: ['subscription_deleted', 'The subscription of this delivery was deleted.'],
-  payload_gone: ['payload_expired', 'The payload of this delivery is no longer kept.'],
+  payload_erased: ['payload_erased', 'The payload of this delivery was erased on request.'],
+  payload_expired: ['payload_expired', 'The payload of this delivery is no longer kept.'],
 };
 
 const CANCEL_PROBLEMS: Refusals<CancelResult, 'cancelled'> = {

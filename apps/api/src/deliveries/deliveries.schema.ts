@@ -124,8 +124,9 @@ export const delivery = deliverySummary
   .extend({
     requestBody: z.string().nullable().meta({
       description:
-        'The body that every attempt sends, character by character; null once its retention is over. In UTF-8 these are the signed bytes.',
+        'The body that every attempt sends, character by character; null once it was erased or its retention is over. In UTF-8 these are the signed bytes.',
     }),
+    payloadErasedAt: timestamp.nullable().meta({ description: 'When the payload was erased on request.' }),
     attempts: z.array(attempt).meta({ description: 'The latest 100, oldest first.' }),
   })
   .meta({ id: 'DeliveryWithAttempts' });
@@ -159,7 +160,13 @@ export const resend = operation({
   scope: 'deliveries:write',
   params: deliveryParams,
   answers: { 202: { description: 'It will be attempted.', schema: deliverySummary } },
-  problems: ['delivery_not_found', 'delivery_in_flight', 'subscription_deleted', 'payload_expired'],
+  problems: [
+    'delivery_not_found',
+    'delivery_in_flight',
+    'subscription_deleted',
+    'payload_erased',
+    'payload_expired',
+  ],
 });
 
 export const cancel = operation({

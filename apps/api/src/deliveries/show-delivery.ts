@@ -1,4 +1,4 @@
-import { readAttempts, readPayloads, type Database, type DeliveryRow } from '@posthorn/store';
+import { readAttempts, readEvent, readPayloads, type Database, type DeliveryRow } from '@posthorn/store';
 import { presentDeliveryWithAttempts } from './present-delivery.js';
 
 /** The latest ones; the policy allows fewer, but every resend adds one. */
@@ -10,5 +10,10 @@ export async function showDelivery(db: Database, row: DeliveryRow, defaultMaxInF
     readAttempts(db, row.id, ATTEMPTS_SHOWN),
     readPayloads(db, [row.event_id]),
   ]);
-  return presentDeliveryWithAttempts(row, attempts, bodies.get(row.event_id) ?? null, defaultMaxInFlight);
+  const body = bodies.get(row.event_id) ?? null;
+  const event = body === null ? await readEvent(db, { tenant: row.tenant }, row.event_id) : undefined;
+  return {
+    ...presentDeliveryWithAttempts(row, attempts, body, defaultMaxInFlight),
+    payloadErasedAt: event?.payload_erased_at?.toISOString() ?? null,
+  };
 }

@@ -1,6 +1,6 @@
-import { Controller, Get, Inject, Post, Req, Res } from '@nestjs/common';
+import { Controller, Delete, Get, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import type { Config } from '@posthorn/runtime';
-import { Database, listDeliveries, listEvents, readEvent } from '@posthorn/store';
+import { Database, erasePayload, listDeliveries, listEvents, readEvent } from '@posthorn/store';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { presentDelivery } from '../deliveries/present-delivery.js';
 import { page } from '../http/cursor.js';
@@ -16,12 +16,13 @@ import { explainEvent } from './explain-event.js';
 import { explainEventOperation, explainParams, explainQuery } from './explain-event.schema.js';
 import {
   emitEvents as emitOperation,
+  erasePayloadOperation,
   eventParams,
   eventsQuery,
   getEvent,
   listEventsOperation,
 } from './events.schema.js';
-import { eventJson, presentEmitted, presentEvent } from './present-event.js';
+import { eventJson, payloadState, presentEmitted, presentEvent } from './present-event.js';
 
 export const EMIT = Symbol('what emitting needs');
 
@@ -74,7 +75,7 @@ export class EventsController {
     const { id } = paramsOf(request, eventParams);
     const scope = scopeOf(principalOf(request));
     const event = id === undefined ? undefined : await readEvent(this.db, scope, id);
-    if (!event) throw new ProblemError('event_not_found', 'There is no event of this id.');
+    if (!event) throw notFound();
     const asked = { limit: DELIVERIES_SHOWN, cursor: undefined };
     const rows = await listDeliveries(
       this.db,
@@ -89,7 +90,16 @@ export class EventsController {
       (row) => presentDelivery(row, this.config.SUBSCRIPTION_MAX_IN_FLIGHT),
     );
     reply.type('application/json; charset=utf-8');
-    return eventJson({ ...presentEvent(event), deliveries }, event.body);
+    return eventJson({ ...presentEvent(event), payload: payloadState(event), deliveries }, event.body);
+  }
+
+  @Delete(':id/payload')
+  @HttpCode(204)
+  @Serves(erasePayloadOperation)
+  async erase(@Req() request: FastifyRequest): Promise<void> {
+    const { id } = paramsOf(request, eventParams);
+    const scope = scopeOf(principalOf(request));
+    if (id === undefined || !(await erasePayload(this.db, scope, id))) throw notFound();
   }
 
   @Get(':id/explain')
@@ -100,4 +110,8 @@ export class EventsController {
     const deps = { db: this.db, defaultMaxInFlight: this.config.SUBSCRIPTION_MAX_IN_FLIGHT };
     return explainEvent(deps, scopeOf(principalOf(request)), id, subscription);
   }
+}
+
+function notFound(): ProblemError {
+  return new ProblemError('event_not_found', 'There is no event of this id.');
 }

@@ -70,6 +70,7 @@ const event = z
     timestamp: timestamp.meta({ description: 'When it happened.' }),
     createdAt: timestamp.meta({ description: 'When it was accepted.' }),
     matchedSubscriptions: z.int(),
+    payloadErasedAt: timestamp.nullable().meta({ description: 'When its payload was erased on request.' }),
   })
   .meta({ id: 'Event' });
 
@@ -126,12 +127,28 @@ export const getEvent = operation({
   params: eventParams,
   answers: {
     200: {
-      description: 'The event. `data` is as the producer wrote it, and absent once its retention is over.',
+      description: 'The event. `data` is as the producer wrote it, or null once it is no longer kept.',
       schema: event.extend({
-        data: z.unknown().optional(),
+        payload: z.enum(['kept', 'erased', 'expired']).meta({
+          description:
+            'Whether there is still something to send: it was erased on request, or its retention is over.',
+        }),
+        data: z.unknown(),
         deliveries: deliveryPage.meta({ description: 'The first page of its deliveries.' }),
       }),
     },
   },
+  problems: ['event_not_found'],
+});
+
+export const erasePayloadOperation = operation({
+  id: 'erasePayload',
+  tag: 'Events',
+  summary: 'Erase the payload of an event now',
+  description:
+    'Erases `data` and the bodies of all answers to it. What is pending is cancelled with the reason `payload_erased`; an attempt on the wire ends by itself. The event, its deliveries and attempts stay in the log. Doing it again changes nothing.',
+  scope: 'events:write',
+  params: eventParams,
+  answers: { 204: { description: 'It is gone.' } },
   problems: ['event_not_found'],
 });

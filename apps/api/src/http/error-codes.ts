@@ -114,6 +114,11 @@ export const errorCodes = {
     title: 'The subscription was deleted',
     meaning: 'There is nowhere to send to any more. Make a subscription and emit again.',
   },
+  payload_erased: {
+    status: 409,
+    title: 'The payload was erased',
+    meaning: 'Somebody erased it with `DELETE /v1/events/{id}/payload`, so there is nothing to send again.',
+  },
   payload_expired: {
     status: 409,
     title: 'The payload is no longer kept',

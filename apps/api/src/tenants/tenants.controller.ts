@@ -1,6 +1,6 @@
 import { Controller, Delete, Get, HttpCode, Inject, Put, Req, Res } from '@nestjs/common';
 import { isTenantId } from '@posthorn/core';
-import type { Logger } from '@posthorn/runtime';
+import type { Config, Logger } from '@posthorn/runtime';
 import {
   Database,
   deleteTenant,
@@ -15,9 +15,10 @@ import { page, type Page } from '../http/cursor.js';
 import { optionalBodyOf, paramsOf, queryOf } from '../http/input.js';
 import { Serves } from '../http/operation.js';
 import { pageRequestOf, sliceOf } from '../http/page-query.js';
+import { validationFailed } from '../http/parse.js';
 import { principalOf, scopeOf, tenantFor, tenantNotFound } from '../http/principal.js';
 import { ProblemError } from '../http/problem.js';
-import { LOGGER } from '../http/tokens.js';
+import { CONFIG, LOGGER } from '../http/tokens.js';
 import { cancelBacklogOfDeleted } from '../subscriptions/cancel-backlog-of-deleted.js';
 import {
   deleteTenantOperation,
@@ -34,6 +35,7 @@ interface PresentedTenant {
   id: string;
   name: string | null;
   metadata: Record<string, string>;
+  payloadRetentionMs: number | null;
   createdAt: string;
   updatedAt: string;
 }
@@ -44,6 +46,7 @@ export class TenantsController {
   constructor(
     private readonly db: Database,
     @Inject(LOGGER) private readonly log: Logger,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   @Put(':id')
@@ -54,10 +57,12 @@ export class TenantsController {
   ): Promise<PresentedTenant> {
     const { id } = paramsOf(request, tenantPath);
     const input = optionalBodyOf(request, tenantInput);
+    refusePayloadRetention(input.payloadRetentionMs, this.config.PAYLOAD_RETENTION_MS);
     const { tenant, created } = await putTenant(this.db, {
       id: tenantFor(principalOf(request), id),
       name: input.name ?? null,
       metadata: input.metadata ?? {},
+      payloadRetentionMs: input.payloadRetentionMs ?? null,
     });
     if (created) reply.code(201).header('location', `/v1/tenants/${id}`);
     return present(tenant);
@@ -103,6 +108,16 @@ export class TenantsController {
   }
 }
 
+/** Shorter, and housekeeping would race with the first retries. */
+const MIN_PAYLOAD_RETENTION_MS = 3_600_000;
+
+function refusePayloadRetention(ms: number | null | undefined, deploymentMs: number): void {
+  if (ms === null || ms === undefined) return;
+  if (ms >= MIN_PAYLOAD_RETENTION_MS && ms <= deploymentMs) return;
+  const detail = `must be at least ${MIN_PAYLOAD_RETENTION_MS} (an hour) and at most ${deploymentMs}, as long as this deployment keeps payloads; null stands for that`;
+  throw validationFailed([{ pointer: '#/payloadRetentionMs', detail }]);
+}
+
 /** One that cannot be a tenant's id is answered like one that is not there. */
 function idOf(request: FastifyRequest): string {
   const { id } = request.params as { id: string };
@@ -110,6 +125,13 @@ function idOf(request: FastifyRequest): string {
   return id;
 }
 
-function present({ id, name, metadata, createdAt, updatedAt }: Tenant): PresentedTenant {
-  return { id, name, metadata, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() };
+function present({ id, name, metadata, payloadRetentionMs, createdAt, updatedAt }: Tenant): PresentedTenant {
+  return {
+    id,
+    name,
+    metadata,
+    payloadRetentionMs,
+    createdAt: createdAt.toISOString(),
+    updatedAt: updatedAt.toISOString(),
+  };
 }

@@ -5,11 +5,17 @@ import { pageQuery, pageSchema } from '../http/page-query.js';
 
 const MAX_NAME_LENGTH = 200;
 
+const payloadRetentionMs = z.int().nullable();
+
 const tenant = z
   .object({
     id: tenantId,
     name: z.string().nullable(),
     metadata,
+    payloadRetentionMs: payloadRetentionMs.meta({
+      description:
+        'How long its payloads are kept, if shorter than in the deployment; null: as long as there.',
+    }),
     createdAt: timestamp,
     updatedAt: timestamp,
   })
@@ -20,6 +26,11 @@ export const tenantInput = z
   .strictObject({
     name: plainText(MAX_NAME_LENGTH).nullable().optional().meta({ example: 'Acme Inc.' }),
     metadata: metadata.optional(),
+    payloadRetentionMs: payloadRetentionMs.optional().meta({
+      description:
+        'How long its payloads are kept: from an hour to `PAYLOAD_RETENTION_MS` of the deployment, which null stands for. What waits unfinished for nine tenths of it expires.',
+      example: 604_800_000,
+    }),
   })
   .meta({ id: 'TenantInput' });
 

@@ -12,6 +12,15 @@ export class Tenant {
   @Column('jsonb')
   metadata!: Record<string, string>;
 
+  /** How long its payloads are kept, if that is shorter than in the deployment. */
+  @Column('bigint', {
+    name: 'payload_retention_ms',
+    nullable: true,
+    // The driver reads a bigint as text; this one is far below 2^53.
+    transformer: { to: (ms: number | null) => ms, from: (text: string | null) => text && Number(text) },
+  })
+  payloadRetentionMs!: number | null;
+
   @Column('timestamptz', { name: 'created_at', default: () => 'now()' })
   createdAt!: Date;
 

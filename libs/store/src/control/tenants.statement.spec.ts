@@ -20,7 +20,7 @@ afterAll(async () => {
   await store.drop();
 });
 
-const put = (id: string) => putTenant(db, { id, name: null, metadata: {} });
+const put = (id: string) => putTenant(db, { id, name: null, metadata: {}, payloadRetentionMs: null });
 
 let made = 0;
 async function subscribe(tenant: string): Promise<string> {
@@ -52,10 +52,12 @@ async function subscribe(tenant: string): Promise<string> {
 
 describe('putTenant', () => {
   it('makes a tenant once and then replaces what is said about it', async () => {
-    const first = await putTenant(db, { id: 'acme', name: 'Acme', metadata: { a: 'b' } });
-    expect(first).toMatchObject({ created: true, tenant: { name: 'Acme', metadata: { a: 'b' } } });
-    expect(await putTenant(db, { id: 'acme', name: null, metadata: {} })).toMatchObject({ created: false });
-    expect(await getTenant(db, all, 'acme')).toMatchObject({ name: null, metadata: {} });
+    const input = { id: 'acme', name: 'Acme', metadata: { a: 'b' }, payloadRetentionMs: 7_200_000 };
+    expect(await putTenant(db, input)).toMatchObject({ created: true, tenant: input });
+    expect(await getTenant(db, all, 'acme')).toMatchObject(input);
+    const bare = { id: 'acme', name: null, metadata: {}, payloadRetentionMs: null };
+    expect(await putTenant(db, bare)).toMatchObject({ created: false });
+    expect(await getTenant(db, all, 'acme')).toMatchObject(bare);
   });
 
   it('refuses an id that is none, by the constraint named for it', async () => {

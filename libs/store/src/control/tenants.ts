@@ -13,15 +13,16 @@ import { Tenant } from './tenant.js';
 /** Makes the tenant, or replaces what is said about it. */
 export async function putTenant(
   db: Database,
-  input: { id: string; name: string | null; metadata: Record<string, string> },
+  input: Pick<Tenant, 'id' | 'name' | 'metadata' | 'payloadRetentionMs'>,
 ): Promise<{ tenant: Tenant; created: boolean }> {
   const rows = await db.query<{ created: boolean; created_at: Date; updated_at: Date }>({
     text: `
-      insert into posthorn.tenants as t (id, name, metadata) values ($1, $2, $3)
+      insert into posthorn.tenants as t (id, name, metadata, payload_retention_ms) values ($1, $2, $3, $4)
       on conflict (id) do update
-         set name = excluded.name, metadata = excluded.metadata, updated_at = now()
+         set name = excluded.name, metadata = excluded.metadata,
+             payload_retention_ms = excluded.payload_retention_ms, updated_at = now()
       returning xmax = 0 as created, created_at, updated_at`,
-    values: [input.id, input.name, JSON.stringify(input.metadata)],
+    values: [input.id, input.name, JSON.stringify(input.metadata), input.payloadRetentionMs],
   });
   const [row] = rows;
   if (!row) throw new Error('an upsert answered no row');

@@ -17,6 +17,8 @@ export interface EventRow {
   external_id: string | null;
   occurred_at: Date;
   matched_subscriptions: number;
+  /** When its payload was erased on request; null: it was not. */
+  payload_erased_at: Date | null;
 }
 
 /**
@@ -45,7 +47,7 @@ export async function listEvents(
   const order = slice.before ? 'asc' : 'desc';
   const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
   return db.query<EventRow>({
-    text: `select id, tenant, type, external_id, occurred_at, matched_subscriptions
+    text: `select id, tenant, type, external_id, occurred_at, matched_subscriptions, payload_erased_at
              from posthorn.events ${where} order by id ${order} limit ${Math.trunc(slice.limit) + 1}`,
     values,
   });
@@ -61,6 +63,7 @@ export async function readEvent(
     name: 'read-event',
     text: `
       select e.id, e.tenant, e.type, e.external_id, e.occurred_at, e.matched_subscriptions,
+             e.payload_erased_at,
              (select body from posthorn.payloads where event_id = $1) as body
         from posthorn.events e
        where e.id = $1 and ${inScope('$2', 'e.tenant')}`,

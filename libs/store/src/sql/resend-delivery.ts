@@ -63,8 +63,8 @@ export async function resendDelivery(
         when not exists (select from target) then 'not_found'
         when exists (select from able where not has_subscription) then 'subscription_deleted'
         when exists (select from able where not has_payload) then case
-          when (select payload_erased_at is null from posthorn.events where id = (select event_id from target))
-          then 'payload_expired' else 'payload_erased' end
+          when (select payload_erased_at is not null from posthorn.events where id = (select event_id from target))
+          then 'payload_erased' else 'payload_expired' end
         else 'in_flight' end as result`,
     values: [id, scopeParameter(scope), offerAfterMs],
   });
