@@ -75,7 +75,7 @@ function explainFinished(
     case 'cancelled':
       return {
         code: 'cancelled',
-        words: `It was cancelled${at}: ${cancelledBy(delivery)}${noResend(facts)}`,
+        words: `It was cancelled${at}: ${cancelledBy(facts, delivery)}`,
         ...ended,
         actions: again('Send it after all.'),
       };
@@ -110,15 +110,16 @@ function exhaustedBy(delivery: DeliveryFacts, audience: ExplanationAudience): st
   return `no retry was left. ${made} ${describeAttempt(delivery, audience)}.`;
 }
 
-function cancelledBy({ reason }: DeliveryFacts): string {
-  if (reason === 'subscription_deleted') return 'its subscription was deleted.';
-  if (reason === 'payload_erased') return 'the payload of the event was erased.';
-  return 'a person asked for it.';
+function cancelledBy(facts: ExplanationFacts, { reason }: DeliveryFacts): string {
+  const lost = 'It cannot be sent again.';
+  if (reason === 'subscription_deleted') return `its subscription was deleted. ${lost}`;
+  if (reason === 'payload_erased') return `the payload of the event was erased. ${lost}`;
+  return `a person asked for it.${noResend(facts)}`;
 }
 
 /** What stands in the way of a resend, as a sentence to add. */
 function noResend({ event, subscription }: ExplanationFacts): string {
-  if (subscription.deletedAtMs !== null) return ' The subscription is deleted, so it cannot be sent again.';
+  if (subscription.deletedAtMs !== null) return ' Its subscription is deleted, so it cannot be sent again.';
   if (event.payload === 'kept') return '';
   return ` ${payloadGone(event)} It cannot be sent again.`;
 }
