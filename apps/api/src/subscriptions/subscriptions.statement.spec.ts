@@ -100,6 +100,26 @@ async function call(
   };
 }
 
+/** Sets columns of a flow, as an attempt or a claim would have. */
+async function setFlow(id: string, assignments: string): Promise<void> {
+  await db.query({
+    text: `update posthorn.flows set ${assignments} where subscription_id = $1`,
+    values: [decodeId('sub', id)],
+  });
+}
+
+/** Deliveries that are due and parked. */
+async function deliver(id: string, count: number): Promise<void> {
+  await db.query({
+    text: `insert into posthorn.open_deliveries
+             (id, event_id, subscription_id, tenant, event_type, payload_bytes, due_at, offer_at)
+           select posthorn.delivery_id(e, s.id), e, s.id, s.tenant, 'a', 1, now(), 'infinity'
+             from posthorn.subscriptions s, (select uuidv7() as e from generate_series(1, $2)) events
+            where s.id = $1`,
+    values: [decodeId('sub', id), count],
+  });
+}
+
 const newTenant = (): string => `t-${randomUUID()}`;
 
 async function create(over: object = {}): Promise<Answered['body']> {
@@ -662,12 +682,118 @@ describe('GET /v1/subscriptions', () => {
     expect(JSON.stringify(first)).not.toContain('whsec_');
   });
 
-  it.each(['limit=0', 'limit=251', 'limit=x', 'cursor=nonsense', 'colour=red', 'tenant=%20'])(
-    'refuses ?%s',
-    async (query) => {
-      expect((await call('GET', `?${query}`)).status).toBe(422);
-    },
-  );
+  it('shows how each fares: its state, its next probe, how its attempts went, and what waits', async () => {
+    const tenant = newTenant();
+    const held = await create({ tenant });
+    const asked = await create({ tenant });
+    const fine = await create({ tenant });
+    await setFlow(
+      held.id,
+      `state = 'held', state_reason = 'failing', hold_reason = 'failing', hold_until = '2026-11-23T09:30:00Z',
+       failures = 12, failing_since = '2026-11-23T09:00:00Z', last_success_at = '2026-11-23T08:59:59Z', in_flight = 1`,
+    );
+    await setFlow(
+      asked.id,
+      `hold_reason = 'retry_after', hold_until = now() + interval '1 hour', in_flight = 2`,
+    );
+    await deliver(held.id, 1006);
+    await deliver(asked.id, 5);
+    expect((await call('GET', `/${held.id}`)).body).toMatchObject({
+      state: 'held',
+      stateReason: 'failing',
+      holdReason: 'failing',
+      heldUntil: '2026-11-23T09:30:00.000Z',
+      nextProbeAt: '2026-11-23T09:30:00.000Z',
+      consecutiveFailures: 12,
+      failingSince: '2026-11-23T09:00:00.000Z',
+      lastSuccessAt: '2026-11-23T08:59:59.000Z',
+      inFlight: 1,
+      backlog: { size: 1005, isMore: false },
+    });
+    const { body } = await call('GET', `?tenant=${tenant}`);
+    expect(body.data).toMatchObject([
+      { id: fine.id, state: 'active', inFlight: 0, backlog: { size: 0, isMore: false } },
+      {
+        id: asked.id,
+        state: 'active',
+        holdReason: 'retry_after',
+        heldUntil: expect.any(String),
+        nextProbeAt: null,
+        inFlight: 2,
+        backlog: { size: 3, isMore: false },
+      },
+      { id: held.id, state: 'held', backlog: { size: 999, isMore: true } },
+    ]);
+    const resumed = (await call('POST', `/${held.id}/resume`)).body;
+    expect(resumed).toMatchObject({
+      state: 'active',
+      stateReason: null,
+      holdReason: null,
+      heldUntil: null,
+      nextProbeAt: null,
+      consecutiveFailures: 0,
+      failingSince: null,
+      lastSuccessAt: '2026-11-23T08:59:59.000Z',
+      backlog: { size: 1005, isMore: false },
+    });
+  });
+
+  it('lists those in one state, page by page, to a key that is bound to their tenant too', async () => {
+    const tenant = newTenant();
+    const [held, fine, alsoHeld] = [
+      await create({ tenant }),
+      await create({ tenant }),
+      await create({ tenant }),
+    ];
+    const foreign = await create();
+    for (const { id } of [held, alsoHeld, foreign]) {
+      await setFlow(
+        id,
+        `state = 'held', state_reason = 'gone', hold_reason = 'gone', hold_until = now(), gone_at = now()`,
+      );
+    }
+    const ids = (answered: Answered): string[] => answered.body.data.map((each: { id: string }) => each.id);
+    expect(ids(await call('GET', `?tenant=${tenant}&state=held`))).toEqual([alsoHeld.id, held.id]);
+    expect(ids(await call('GET', `?tenant=${tenant}&state=active`))).toEqual([fine.id]);
+    expect(ids(await call('GET', `?tenant=${tenant}&state=disabled`))).toEqual([]);
+    const key = await keyWith(['subscriptions:read'], tenant);
+    const first = await call('GET', '?state=held&limit=1', undefined, { key });
+    expect(ids(first)).toEqual([alsoHeld.id]);
+    const second = await call('GET', `?state=held&limit=1&cursor=${first.body.nextCursor}`, undefined, {
+      key,
+    });
+    expect(ids(second)).toEqual([held.id]);
+    expect(second.body.nextCursor).toBeNull();
+    expect(ids(await call('GET', '?state=held'))).toContain(foreign.id);
+  });
+
+  it('names the states there are when asked for another', async () => {
+    expect(await call('GET', '?state=broken')).toMatchObject({
+      status: 422,
+      body: {
+        code: 'validation_failed',
+        errors: [
+          {
+            pointer: '#?state',
+            detail: 'must be "active" or "failing" or "held" or "paused" or "disabled"',
+          },
+        ],
+      },
+    });
+  });
+
+  it.each([
+    'limit=0',
+    'limit=251',
+    'limit=x',
+    'state=',
+    'state=held&state=paused',
+    'cursor=nonsense',
+    'colour=red',
+    'tenant=%20',
+  ])('refuses ?%s', async (query) => {
+    expect((await call('GET', `?${query}`)).status).toBe(422);
+  });
 });
 
 describe('pause, resume, delete', () => {
@@ -683,13 +809,7 @@ describe('pause, resume, delete', () => {
   it('deletes it, cancels what waits for it, and knows it no more', async () => {
     const made = await create({ eventTypes: ['*'] });
     const subscriptionId = decodeId('sub', made.id)!;
-    await db.query({
-      text: `insert into posthorn.open_deliveries
-               (id, event_id, subscription_id, tenant, event_type, payload_bytes, due_at, offer_at)
-             select posthorn.delivery_id(e, $1), e, $1, $2, 'a', 1, now(), 'infinity'
-               from (select uuidv7() as e from generate_series(1, 2500)) events`,
-      values: [subscriptionId, made.tenant],
-    });
+    await deliver(made.id, 2500);
     expect(await call('DELETE', `/${made.id}`)).toMatchObject({ status: 204, body: undefined });
     const counts = await db.query({
       text: `select (select count(*)::int from posthorn.open_deliveries where subscription_id = $1) as open,
@@ -869,39 +989,44 @@ describe('POST /v1/subscriptions/{id}/test', () => {
       const [lease] = await claimDeliveries(
         db,
         open.map((row) => row.id),
-        { defaultTimeoutMs: 4000, slackMs: 10_000 },
+        { defaultTimeoutMs: 4000, slackMs: 10_000, defaultMaxInFlight: 100, failingAfterFailures: 5 },
+        { room: 1, subscriptionIds: [] },
       );
       if (lease) {
         const payloads = await readPayloads(db, [lease.eventId]);
-        await recordAttempts(db, [
-          {
-            deliveryId: lease.deliveryId,
-            subscriptionId: lease.subscriptionId,
-            number: lease.attemptNumber,
-            trigger: lease.trigger,
-            outcome: statusCode < 300 ? 'accepted' : 'rejected',
-            errorCode: null,
-            errorDetail: null,
-            statusCode,
-            startedAt: new Date(),
-            durationMs: 12,
-            dnsMs: 1,
-            connectMs: 2,
-            tlsMs: 3,
-            firstByteMs: 4,
-            address: '203.0.113.7:443',
-            url: 'https://example.com/hooks',
-            requestHeaders: JSON.stringify([['webhook-id', 'evt']]),
-            responseHeaders: JSON.stringify([]),
-            responseBody: Buffer.from('thanks'),
-            responseTruncated: false,
-            decision: {
-              delivery:
-                statusCode < 300 ? { to: 'succeeded' } : { to: 'exhausted', reason: 'no_retries_left' },
-              subscription: null,
+        await recordAttempts(
+          db,
+          [
+            {
+              deliveryId: lease.deliveryId,
+              subscriptionId: lease.subscriptionId,
+              number: lease.attemptNumber,
+              trigger: lease.trigger,
+              outcome: statusCode < 300 ? 'accepted' : 'rejected',
+              errorCode: null,
+              errorDetail: null,
+              statusCode,
+              startedAt: new Date(),
+              durationMs: 12,
+              dnsMs: 1,
+              connectMs: 2,
+              tlsMs: 3,
+              firstByteMs: 4,
+              address: '203.0.113.7:443',
+              url: 'https://example.com/hooks',
+              requestHeaders: JSON.stringify([['webhook-id', 'evt']]),
+              responseHeaders: JSON.stringify([]),
+              responseBody: Buffer.from('thanks'),
+              responseTruncated: false,
+              decision: {
+                delivery:
+                  statusCode < 300 ? { to: 'succeeded' } : { to: 'exhausted', reason: 'no_retries_left' },
+                subscription: null,
+              },
             },
-          },
-        ]);
+          ],
+          5,
+        );
         return { lease, payload: payloads.get(lease.eventId)!.toString() };
       }
       if (performance.now() > deadlineMs) throw new Error('nothing was to be sent');
