@@ -23,11 +23,12 @@ export function spoken(ms: number): string {
   return parts.join(' ') || '0 ms';
 }
 
-/** A time as the API writes it; with `nowMs` also how far ahead of that it is. */
+/** A time as the API writes it; with `nowMs` also how far ahead of that it is, from a second on in whole ones. */
 export function instant(timeMs: number, nowMs?: number): string {
   const text = new Date(timeMs).toISOString();
   if (nowMs === undefined || timeMs <= nowMs) return text;
-  return `${text} (in ${spoken(timeMs - nowMs)})`;
+  const aheadMs = timeMs - nowMs;
+  return `${text} (in ${spoken(aheadMs < 1000 ? aheadMs : Math.ceil(aheadMs / 1000) * 1000)})`;
 }
 
 /** Patterns that are told one by one. */

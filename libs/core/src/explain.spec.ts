@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { explain } from './explain.js';
-import { listed, spoken } from './explain-words.js';
+import { instant, listed, spoken } from './explain-words.js';
 import {
   EXPLANATION_ACTION_CODES,
   EXPLANATION_CODES,
@@ -622,6 +622,17 @@ describe('words', () => {
     [90_061_000, '1 d 1 h'],
   ])('say %d ms as %s', (ms, text) => {
     expect(spoken(ms)).toBe(text);
+  });
+
+  it.each([
+    [0, ''],
+    [-5, ''],
+    [40, ' (in 40 ms)'],
+    [1001, ' (in 2 s)'],
+    [3_599_997, ' (in 1 h)'],
+  ])('say of a time %d ms ahead how far', (aheadMs, text) => {
+    expect(instant(NOW_MS + aheadMs, NOW_MS)).toBe(`${iso(NOW_MS + aheadMs)}${text}`);
+    expect(instant(NOW_MS + aheadMs)).toBe(iso(NOW_MS + aheadMs));
   });
 
   it('name some patterns and count the others', () => {

@@ -40,7 +40,7 @@ export function resendIfPossible(facts: ExplanationFacts, id: string, words: str
 /** A replay can make the delivery that never was, as long as there are a subscription and the bytes. */
 export function replayIfPossible({ event, subscription }: ExplanationFacts): ExplanationAction[] {
   if (event.payload !== 'kept' || subscription.deletedAtMs !== null) return [];
-  const words = 'Send it after all, with others that it missed.';
+  const words = 'Send it after all, with others that it missed, by a replay with `includeMissed`.';
   return [{ code: 'replay', method: 'POST', path: '/v1/replays', words }];
 }
 

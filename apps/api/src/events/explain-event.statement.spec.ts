@@ -269,7 +269,7 @@ const CASES: Record<ExplanationCode, Case> = {
       );
       return made;
     },
-    says: /nothing is sent to it before .*Z \(in 1 min \d+ s/,
+    says: /nothing is sent to it before .*Z \(in 1 min \d+ s\)/,
     actions: ['resume', 'resend'],
     waitingFor: 'subscription_held',
   },
@@ -280,7 +280,7 @@ const CASES: Record<ExplanationCode, Case> = {
       await onOpen(head, failed);
       return { subscription, event: await emit() };
     },
-    says: /^The subscription delivers in order.* At the head is dlv_\w{26}, which is due at .*Z \(in 59 min/,
+    says: /^The subscription delivers in order.* At the head is dlv_\w{26}, which is due at .*Z \(in (1 h|59 min)/,
     actions: ['show_blocking_delivery', 'resend_blocking_delivery', 'cancel_blocking_delivery'],
     waitingFor: 'order',
   },
@@ -299,7 +299,7 @@ const CASES: Record<ExplanationCode, Case> = {
       await onOpen(made.event, failed);
       return made;
     },
-    says: /^Attempt 1 was answered 503\. The next one is due at .*Z \(in 59 min/,
+    says: /^Attempt 1 was answered 503\. The next one is due at .*Z \(in (1 h|59 min)/,
     actions: ['show_delivery', 'resend', 'cancel'],
   },
   waiting_for_capacity: {
@@ -318,7 +318,7 @@ const CASES: Record<ExplanationCode, Case> = {
       await onFlow(made.subscription, `rate_tat = now() + interval '40 s'`);
       return made;
     },
-    says: /The rate limit of its subscription is 1 in 1 min: the next one may go at .*Z \(in [34]\d s/,
+    says: /The rate limit of its subscription is 1 in 1 min: the next one may go at .*Z \(in [34]\d s\)/,
     actions: ['change_subscription', 'resend'],
     waitingFor: 'rate_limit',
   },
