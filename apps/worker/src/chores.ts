@@ -5,8 +5,10 @@ import {
   deleteOldReplays,
   ensurePartitions,
   type Database,
+  type RetentionClocks,
 } from '@posthorn/store';
 import type { Chore } from './housekeeping.js';
+import { retentionChores } from './retention-chores.js';
 
 const CHUNK = 1000;
 /** So that one chore never holds up the renewal of the duty. */
@@ -14,8 +16,7 @@ const MAX_CHUNKS = 20;
 
 export interface ChoreOptions {
   partitionsAheadDays: number;
-  /** How long what has ended is kept. */
-  logRetentionMs: number;
+  clocks: RetentionClocks;
 }
 
 /** What housekeeping does, in this order: what keeps events acceptable comes first. */
@@ -32,9 +33,10 @@ export function chores(db: Database, logger: Logger, options: ChoreOptions): Cho
     { name: 'delete old keys', run: () => inChunks(() => deleteExpiredKeys(db.query, CHUNK)) },
     {
       name: 'forget old replays',
-      run: () => inChunks(() => deleteOldReplays(db, options.logRetentionMs, CHUNK)),
+      run: () => inChunks(() => deleteOldReplays(db, options.clocks.logMs, CHUNK)),
     },
     { name: 'cancel for deleted', run: () => inChunks(() => cancelOpenDeliveriesOfDeleted(db, CHUNK)) },
+    ...retentionChores(db, logger, options.clocks),
   ];
 }
 

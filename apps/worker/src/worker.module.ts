@@ -88,7 +88,12 @@ function assemble(config: Config, logger: Logger): WorkerProcess {
     logger,
     chores(db, logger, {
       partitionsAheadDays: config.PARTITIONS_AHEAD_DAYS,
-      logRetentionMs: config.LOG_RETENTION_MS,
+      clocks: {
+        payloadMs: config.PAYLOAD_RETENTION_MS,
+        logMs: config.LOG_RETENTION_MS,
+        responseMs: config.RESPONSE_RETENTION_MS,
+        backlogMs: config.BACKLOG_RETENTION_MS,
+      },
     }),
     { holder: `${os.hostname()}:${process.pid}:${randomUUID()}`, leaseMs: config.HOUSEKEEPING_LEASE_MS },
   );

@@ -380,9 +380,9 @@ describe('deleteOldResponses', () => {
     for (let i = 0; i < 5; i += 1) old.push((await acceptedAgo(2 * DAY_MS + i * HOUR_MS)).deliveryId);
     const young = (await acceptedAgo(HOUR_MS)).deliveryId;
     for (const id of [...old, young]) await answered(id);
-    expect(await deleteOldResponses(db, DAY_MS, 3)).toBe(true);
+    expect(await deleteOldResponses(db, DAY_MS, 3)).toEqual({ deleted: 3, more: true });
     expect(await left('response_bodies', old)).toHaveLength(2);
-    expect(await deleteOldResponses(db, DAY_MS, 3)).toBe(false);
+    expect(await deleteOldResponses(db, DAY_MS, 3)).toEqual({ deleted: 2, more: false });
     expect(await left('response_bodies', [...old, young])).toEqual([young]);
   });
 });

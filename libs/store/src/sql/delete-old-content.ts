@@ -89,10 +89,14 @@ export async function deleteContentOfTenants(
 }
 
 /**
- * Deletes up to about `limit` bodies of answers to events older than `keptMs`; returns whether there may be more. For
- * a clock that is shorter than that of the payloads: else whole partitions go. Index: the partitions' keys.
+ * Deletes up to `limit` bodies of answers, or some more of one delivery, to events older than `keptMs`. For a clock that
+ * is shorter than that of the payloads: else whole partitions go. Index: the partitions' keys.
  */
-export async function deleteOldResponses(db: Database, keptMs: number, limit: number): Promise<boolean> {
+export async function deleteOldResponses(
+  db: Database,
+  keptMs: number,
+  limit: number,
+): Promise<{ deleted: number; more: boolean }> {
   const [edge] = await db.query<{ until: string; is_more: boolean }>({
     name: 'old-responses-edge',
     text: `
@@ -101,13 +105,13 @@ export async function deleteOldResponses(db: Database, keptMs: number, limit: nu
         left join lateral (
           select delivery_id from posthorn.response_bodies
            where delivery_id < k.until order by delivery_id offset $2 limit 1) e on true`,
-    values: [keptMs, limit],
+    values: [keptMs, limit - 1],
   });
-  if (!edge) return false;
-  await db.query({
+  if (!edge) return { deleted: 0, more: false };
+  const gone = await db.query({
     name: 'delete-old-responses',
-    text: `delete from posthorn.response_bodies where delivery_id < $1`,
+    text: `delete from posthorn.response_bodies where delivery_id <= $1 returning 1`,
     values: [edge.until],
   });
-  return edge.is_more;
+  return { deleted: gone.length, more: edge.is_more };
 }
