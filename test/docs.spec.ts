@@ -3,7 +3,15 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from '@jest/globals';
-import { DEFAULT_RETRY_POLICY, deliveryBody, formatSecret, retryDelayMs, sign } from '@posthorn/core';
+import {
+  DEFAULT_RETRY_POLICY,
+  deliveryBody,
+  EXPLANATION_ACTION_CODES,
+  EXPLANATION_CODES,
+  formatSecret,
+  retryDelayMs,
+  sign,
+} from '@posthorn/core';
 import { loadConfig } from '@posthorn/runtime';
 import { errorsHtml } from '../apps/api/src/http/docs-pages.js';
 import { openApiDocument } from '../apps/api/src/http/openapi.js';
@@ -84,10 +92,13 @@ const quoted = (text: string): string[] => [...text.matchAll(/'([a-z_:]+)'/g)].m
 
 /** The text of a named CHECK constraint, as the newest migration that names it has it. */
 function constraint(name: string): string {
-  const sql = readAll(codeOf('migrations'));
+  // What a migration does, not how it is undone.
+  const sql = codeOf('migrations')
+    .map((file) => read(file).split('async down(')[0])
+    .join('\n');
   const at = [...sql.matchAll(new RegExp(`constraint ${name}\\s`, 'g'))].at(-1)?.index;
   if (at === undefined) throw new Error(`no migration has the constraint ${name}`);
-  return sql.slice(at).split(/\n\s*constraint |\n\s*\) (?:with|partition)|\n\s*\)`/)[0] ?? '';
+  return sql.slice(at).split(/\n\s*(?:add )?constraint |\n\s*\) (?:with|partition)|\n\s*\)`/)[0] ?? '';
 }
 
 const sorted = (words: Iterable<string>): string[] => [...new Set(words)].sort();
@@ -244,7 +255,7 @@ describe('docs/lifecycle.md', () => {
       ([reason, state]) => `${state} ${reason}`,
     );
     const inDatabase = [
-      ...constraint('deliveries_reason_fits_state').matchAll(/when '(\w+)' then .*? in \(([^)]*)\)/g),
+      ...constraint('deliveries_reason_fits_state').matchAll(/when '(\w+)' then\s[\s\S]*? in \(([^)]*)\)/g),
     ].flatMap(([, state, reasons]) => quoted(reasons ?? '').map((reason) => `${state} ${reason}`));
     expect(sorted(rows)).toEqual(sorted(inDatabase));
     expect(sorted(rows.map((row) => row.split(' ')[1] ?? ''))).toEqual(
@@ -283,6 +294,26 @@ describe('docs/lifecycle.md', () => {
     );
   });
 
+  it('has the thresholds of a failing subscription that hold without any setting', () => {
+    const config = loadConfig({
+      DATABASE_URL: 'postgres://localhost/posthorn',
+      ENCRYPTION_KEY: Buffer.alloc(32).toString('base64'),
+    }) as unknown as Record<string, number>;
+    const rows = rowsOf(page, ['step', 'failures running', 'for', 'settings']);
+    expect(rows).toHaveLength(3);
+    const expected = rows.map(([step, , , settings = '']) => {
+      const [failures = '', span = ''] = settings.split(', ');
+      const days = (config[span] ?? NaN) / 86_400_000;
+      return [
+        step,
+        String(config[failures]),
+        Number.isInteger(days) ? `${days} days` : spoken(config[span] ?? NaN),
+        settings,
+      ];
+    });
+    expect(rows).toEqual(expected);
+  });
+
   it('has what a delivery can wait for, as the API says it', () => {
     const [, list = ''] =
       /waitingFor: z\s*\.enum\(\[([^\]]*)\]\)/.exec(read('apps/api/src/deliveries/deliveries.schema.ts')) ??
@@ -316,6 +347,24 @@ describe('docs/lifecycle.md', () => {
     ] as const;
     return parts.flatMap(([count, unit]) => (count > 0 ? [`${count} ${unit}`] : [])).join(' ');
   }
+});
+
+describe('docs/explain.md', () => {
+  const page = 'docs/explain.md';
+
+  it('has every code in the order in which they are told, and every action', () => {
+    expect(firstCells(page, ['code', 'meaning', 'what to do'])).toEqual(EXPLANATION_CODES);
+    expect(firstCells(page, ['action', 'request'])).toEqual(EXPLANATION_ACTION_CODES);
+  });
+
+  it('has what a delivery can wait for', () => {
+    const waits = firstCells('docs/lifecycle.md', [
+      '`waitingFor`',
+      'of a `pending` delivery',
+      '`nextAttemptAt`',
+    ]);
+    expect(firstCells(page, ['`waitingFor`', 'code'])).toEqual(waits.filter((wait) => wait !== 'null'));
+  });
 });
 
 describe('docs/glossary.md', () => {
@@ -378,6 +427,16 @@ describe('docs/operations.md', () => {
       (apps ?? '').split(', ').map((app) => `${event} ${app}`),
     );
     expect(sorted(told)).toEqual(sorted(expected));
+  });
+});
+
+describe('docs/operational-events.md', () => {
+  it('has every type of operational event', () => {
+    const [, list = ''] =
+      /OPERATIONAL_EVENT_TYPES = \[([^\]]*)\]/.exec(read('libs/store/src/operational-events.ts')) ?? [];
+    const types = [...list.matchAll(/'([a-z.]+)'/g)].map(([, type]) => type ?? '');
+    expect(types.length).toBeGreaterThan(0);
+    expect(firstCells('docs/operational-events.md', ['type', 'written when'])).toEqual(types);
   });
 });
 
