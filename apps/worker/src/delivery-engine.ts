@@ -33,6 +33,7 @@ import { signedRequest } from './signed-request.js';
 import { Slots } from './slots.js';
 import { SubscriptionJudge } from './subscription-judge.js';
 import type { SubscriptionBook } from './subscription-book.js';
+import type { WorkerMetrics } from './worker-metrics.js';
 
 export interface EngineOptions {
   maxInFlight: number;
@@ -41,6 +42,7 @@ export interface EngineOptions {
   health: HealthThresholds;
   defaultPolicy: RetryPolicy;
   userAgent: string;
+  metrics: Pick<WorkerMetrics, 'claimed' | 'answered' | 'attempted' | 'recorded'>;
 }
 
 /** One statement for up to this many results; they wait for each other at most one round trip. */
@@ -79,13 +81,18 @@ export class DeliveryEngine {
     this.slots = new Slots(options.maxInFlight, options.maxInFlightBytes);
     this.claims = new ClaimLine({
       slots: this.slots,
-      claim: (ids) => claimDeliveries(db, ids, options.lease, this.slots.suspects()),
+      claim: async (ids) => {
+        const leases = await claimDeliveries(db, ids, options.lease, this.slots.suspects());
+        options.metrics.claimed(ids.length, leases);
+        return leases;
+      },
       begin: (leases, claimedAtMs) => this.track(this.attemptAll(leases, claimedAtMs)),
       onError: (error) => this.complaints.tell('claim.failed', error),
     });
     this.results = new GroupCommit({
       commit: async (records) => {
         const { moved, flows } = await recordAttempts(db, records, options.lease.failingAfterFailures);
+        options.metrics.recorded(records.length);
         this.track(this.judge.judge(flows));
         if (flows.some((flow) => flow.backlogged)) this.onRoom();
         return records.map((record) => moved.has(record.deliveryId));
@@ -220,6 +227,7 @@ export class DeliveryEngine {
             errorCode: sent.errorCode,
             retryAfterMs: parseRetryAfterMs(sent.retryAfter ?? undefined, this.db.nowMs()) ?? null,
           };
+    this.options.metrics.answered(lease, result.outcome, performance.now() - claimedAtMs);
     const decision = afterAttempt({ ...lease, policy: subscription.policy }, result, Math.random());
     const record = sentRecord(lease, request, sent, result, decision);
     await this.finish(record, lease, claimedAtMs + lease.leaseMs);
@@ -269,6 +277,7 @@ export class DeliveryEngine {
 
   /** One wide line per attempt. No URL, no header value, no body. */
   private log(record: AttemptRecord, recorded: boolean, lease?: Lease): void {
+    this.options.metrics.attempted(record);
     this.logger.info('delivery.attempted', {
       deliveryId: encodeId('dlv', record.deliveryId),
       ...(lease && {

@@ -6,6 +6,12 @@ import type { Check } from '@posthorn/store';
 /** Anyone may ask; the database is asked at most this often. */
 const REUSE_MS = 1000;
 
+/** What a scraper gets. */
+export interface MetricsText {
+  readonly contentType: string;
+  text(): Promise<string>;
+}
+
 export interface HealthPage {
   port: number;
   /** From now on not ready: nothing new should be sent this way. */
@@ -15,7 +21,7 @@ export interface HealthPage {
 
 /**
  * `GET /healthz`: 200 while the process lives. `GET /readyz`: 200 when every check is well, else 503 with
- * what is not. Both JSON, like those of the api.
+ * what is not. Both JSON, like those of the api. `GET /metrics`: the figures of this process.
  *
  * @throws ConfigError when the port is taken
  */
@@ -23,6 +29,7 @@ export async function openHealthPage(
   host: string,
   port: number,
   look: () => Promise<Record<string, Check>>,
+  metrics: MetricsText,
 ): Promise<HealthPage> {
   let draining = false;
   let latest: { atMs: number; checks: Promise<Record<string, Check>> } | undefined;
@@ -33,16 +40,23 @@ export async function openHealthPage(
   };
   const server: Server = createServer((request, response) => {
     const path = request.url?.split('?', 1)[0];
-    const answer = (status: number, body: unknown): void => {
-      response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-      response.end(JSON.stringify(body));
+    const send = (status: number, type: string, text: string): void => {
+      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
+      response.end(text);
     };
+    const answer = (status: number, body: unknown): void =>
+      send(status, 'application/json', JSON.stringify(body));
     if (path === '/healthz') answer(200, { status: 'alive' });
     else if (path === '/readyz') {
       void lookAgain().then((checks) => {
         const ready = !draining && Object.values(checks).every((check) => check.ok);
         answer(ready ? 200 : 503, { status: ready ? 'ready' : 'not_ready', checks });
       });
+    } else if (path === '/metrics') {
+      metrics.text().then(
+        (text) => send(200, metrics.contentType, text),
+        () => answer(500, { status: 'failed' }),
+      );
     } else answer(404, { status: 'not found' });
   });
   await new Promise<void>((resolve, reject) => {

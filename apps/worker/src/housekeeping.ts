@@ -24,6 +24,7 @@ export interface Chore {
  */
 export class Housekeeping {
   private holding = false;
+  private heldUntilMs = -Infinity;
   private readonly complaints: Complaints;
 
   constructor(
@@ -50,15 +51,22 @@ export class Housekeeping {
     return more;
   }
 
+  /** Whether this process has the duty; one that fell silent for longer than the lease has lost it. */
+  isHolder(): boolean {
+    return this.holding && performance.now() < this.heldUntilMs;
+  }
+
   async giveUp(): Promise<void> {
     if (this.holding) await giveUpDuty(this.db, DUTY, this.options.holder);
     this.holding = false;
   }
 
   private async hold(): Promise<boolean> {
+    const askedAtMs = performance.now();
     const held = await holdDuty(this.db, DUTY, this.options.holder, this.options.leaseMs);
     if (held !== this.holding) this.logger.info(held ? 'housekeeping.taken_over' : 'housekeeping.lost');
     this.holding = held;
+    this.heldUntilMs = askedAtMs + this.options.leaseMs;
     return held;
   }
 }

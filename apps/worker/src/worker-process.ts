@@ -11,6 +11,7 @@ import type { DueWatch } from './due-watch.js';
 import { openHealthPage, type HealthPage } from './health-page.js';
 import type { Housekeeping } from './housekeeping.js';
 import { repeat } from './repeat.js';
+import type { WorkerMetrics } from './worker-metrics.js';
 import type { ReplayRunner } from './replay-runner.js';
 
 export interface WorkerParts {
@@ -24,6 +25,7 @@ export interface WorkerParts {
   housekeeping: Housekeeping;
   replays: ReplayRunner;
   box: SecretBox;
+  metrics: WorkerMetrics;
 }
 
 const WAIT_FOR_DATABASE_MS = 500;
@@ -44,11 +46,12 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    const { config, db, logger } = this.parts;
-    this.health = await openHealthPage(config.WORKER_HOST, config.WORKER_PORT, async () => ({
+    const { config, db, logger, metrics } = this.parts;
+    const look = async () => ({
       ...(await storeReadiness(db, this.expectedMigrations)),
       started: this.consumer ? { ok: true, detail: 'takes deliveries' } : { ok: false, detail: 'not yet' },
-    }));
+    });
+    this.health = await openHealthPage(config.WORKER_HOST, config.WORKER_PORT, look, metrics);
     logger.info('worker.listening', { host: config.WORKER_HOST, port: this.health.port });
     this.started = this.start().catch((error: unknown) => {
       // A mistake in the settings is told in a sentence, anything else with its stack.

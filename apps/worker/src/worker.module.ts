@@ -4,6 +4,8 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { addressPolicy } from '@posthorn/core';
 import { HintQueue } from '@posthorn/queue';
 import {
+  countingLogger,
+  Metrics,
   ownHosts,
   parseEncryptionKeys,
   retryPolicyOf,
@@ -19,7 +21,9 @@ import { DeliveryEngine } from './delivery-engine.js';
 import { DueWatch } from './due-watch.js';
 import { Housekeeping } from './housekeeping.js';
 import { ReplayRunner } from './replay-runner.js';
+import { askStore } from './store-figures.js';
 import { SubscriptionBook } from './subscription-book.js';
+import { WorkerMetrics } from './worker-metrics.js';
 import { WorkerProcess } from './worker-process.js';
 
 /** The composition root of the worker: every part is made here, and knows only what it is given. */
@@ -33,7 +37,9 @@ export class WorkerModule {
   }
 }
 
-function assemble(config: Config, logger: Logger): WorkerProcess {
+function assemble(config: Config, plainLogger: Logger): WorkerProcess {
+  const figures = new Metrics('worker');
+  const logger = countingLogger(plainLogger, figures);
   const policy = retryPolicyOf(config);
   const db = new Database({
     url: config.DATABASE_URL,
@@ -55,6 +61,7 @@ function assemble(config: Config, logger: Logger): WorkerProcess {
     userAgent: config.USER_AGENT,
     ownHosts: ownHosts(config),
   });
+  const metrics = new WorkerMetrics(figures, { db, queue, sender });
   const box = new SecretBox(parseEncryptionKeys(config.ENCRYPTION_KEY));
   const book = new SubscriptionBook(db, box, { timeoutMs: config.REQUEST_TIMEOUT_MS, policy });
   const lease = {
@@ -79,6 +86,7 @@ function assemble(config: Config, logger: Logger): WorkerProcess {
     },
     defaultPolicy: policy,
     userAgent: config.USER_AGENT,
+    metrics,
   });
   const dueWatch = new DueWatch(db, engine, config.OFFER_AFTER_MS);
   const backlogWatch = new BacklogWatch(db, engine, lease);
@@ -98,6 +106,11 @@ function assemble(config: Config, logger: Logger): WorkerProcess {
     { holder: `${os.hostname()}:${process.pid}:${randomUUID()}`, leaseMs: config.HOUSEKEEPING_LEASE_MS },
   );
   const replays = new ReplayRunner(db, logger, { maxOpen: config.REPLAY_MAX_OPEN });
+  metrics.watch({
+    slots: engine.slots,
+    store: askStore(db, config.OFFER_AFTER_MS),
+    isHolder: () => housekeeping.isHolder(),
+  });
   return new WorkerProcess({
     config,
     logger,
@@ -109,5 +122,6 @@ function assemble(config: Config, logger: Logger): WorkerProcess {
     housekeeping,
     replays,
     box,
+    metrics,
   });
 }

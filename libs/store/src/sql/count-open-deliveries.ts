@@ -7,9 +7,9 @@ export interface OpenDeliveryCounts {
   pending: {
     /** their time to be due; */
     time: number;
-    /** a worker: they could be attempted now; */
+    /** a worker: they are due; what their subscription does not take is among them until somebody looked at it; */
     worker: number;
-    /** their subscription, which takes nothing more now: its backlog. */
+    /** their subscription, which does not take them now: its backlog. */
     subscription: number;
   };
 }
@@ -36,7 +36,7 @@ export async function countOpenDeliveries(db: Pick<Database, 'query'>): Promise<
 
 /** How long the longest waiting has been waiting for a worker, in ms; 0 when nothing waits. */
 export interface WaitAges {
-  /** A delivery that is due and can be attempted. */
+  /** A delivery that is due, of a subscription that has no backlog. */
   dueMs: number;
   /** A subscription whose backlog can be served. */
   backlogMs: number;
@@ -46,12 +46,13 @@ export interface WaitAges {
 const MAX_LOOK = 2000;
 
 /**
- * How long work has been waiting for workers. What waits for its subscription, or for its retry, is not work yet.
+ * How long work has been waiting for workers. What waits for its retry, or for a subscription that does not take it
+ * now, is not work yet.
  *
  * Exact while at most 2,000 deliveries are due. Of more, those count that nobody has looked at for longest, so that
  * the age may be too small: a delivery that was hinted at is not among them for `offerAfterMs`.
  *
- * Locks nothing. Indexes: open_deliveries_offer_idx, flows_ready_idx.
+ * Locks nothing. Indexes: open_deliveries_offer_idx, flows_pkey, flows_ready_idx.
  */
 export async function readWaitAges(db: Pick<Database, 'query'>, offerAfterMs: number): Promise<WaitAges> {
   // The limit is a literal, and inside: no more rows than that are read, whatever the filter leaves of them.
@@ -59,11 +60,13 @@ export async function readWaitAges(db: Pick<Database, 'query'>, offerAfterMs: nu
     name: 'read-wait-ages',
     text: `
       select (select extract(epoch from now() - min(due_at))::float8 * 1000
-                from (select state, due_at from posthorn.open_deliveries
+                from (select subscription_id, state, due_at from posthorn.open_deliveries
                        where offer_at <= now() + $1::float8 * interval '1 millisecond'
                        order by offer_at
                        limit ${MAX_LOOK}) first_to_look_at
-               where state = 'pending' and due_at <= now()) as due_ms,
+               where state = 'pending' and due_at <= now()
+                 and not exists (select from posthorn.flows f
+                                  where f.subscription_id = first_to_look_at.subscription_id and f.backlogged)) as due_ms,
              (select extract(epoch from now() - ready_at)::float8 * 1000
                 from posthorn.flows
                where ready_at <= now() and ready_at < 'infinity' and backlogged -- as the index has it
