@@ -277,14 +277,14 @@ function explainOrder({ id, behind }: DeliveryFacts, nowMs: number): Explanation
 }
 
 function capacityWords(flow: FlowFacts): string {
-  const { inFlight, maxInFlight, ramp, fifo, state } = flow;
+  const { inFlight, maxInFlight, ramp, fifo, state, failures } = flow;
   if (inFlight < mostInFlight(flow)) {
     return 'Its subscription has a backlog, and the workers serve the backlogs of all subscriptions in turn.';
   }
   const onTheWay = `${inFlight} ${inFlight === 1 ? 'attempt is' : 'attempts are'} on the way`;
   if (fifo) return `Its subscription delivers in order, one at a time, and ${onTheWay}.`;
   if (ramp < maxInFlight) {
-    const why = state === 'failing' ? 'is failing' : 'starts slowly';
+    const why = state === 'failing' || (failures > 0 && ramp === 1) ? 'is failing' : 'starts slowly';
     return `Its subscription ${why} and may have ${ramp} at once for now; ${onTheWay}.`;
   }
   return `Its subscription may have ${maxInFlight} at once, and ${onTheWay}.`;

@@ -435,6 +435,13 @@ const open: Case[] = [
     ['resend'],
   ],
   [
+    'due in a subscription that was slowed down before it is failing',
+    { flow: { failures: 5, ramp: 1, inFlight: 1 } },
+    'waiting_for_capacity',
+    ['is failing'],
+    ['resend'],
+  ],
+  [
     'due in a failing subscription',
     { flow: { state: 'failing', ramp: 1, inFlight: 1 } },
     'waiting_for_capacity',
