@@ -189,14 +189,16 @@ export class AddFairness implements MigrationInterface {
     await runner.query(`
       create index open_deliveries_replay_idx on posthorn.open_deliveries (replay_id, id)
        where replay_id is not null`);
-    // Until its first attempt, a delivery of a replay can be given back as it was found.
+    // As what a replay found it, and after which attempt: until it makes one itself, it can give it back as it was.
     await runner.query(`
       alter table posthorn.open_deliveries
-        drop constraint open_deliveries_restores_a_finished_state,
-        add constraint open_deliveries_restores_a_finished_state check (
-          restore_state is null
-          or ((trigger = 'resend' or replay_id is not null)
-              and restore_state in ('succeeded', 'exhausted', 'cancelled', 'expired')))`);
+        add column found_state  text,
+        add column found_reason text,
+        add column found_number integer,
+        add constraint open_deliveries_found_by_a_replay check (
+          (found_state is null) = (found_number is null)
+          and (found_state is null or (replay_id is not null
+               and found_state in ('succeeded', 'exhausted', 'cancelled', 'expired'))))`);
     // A replay of what failed must not wade through what succeeded. Few rows, so dear to nobody.
     await runner.query(`
       create index deliveries_failed_subscription_idx on posthorn.deliveries (subscription_id, id)
@@ -222,13 +224,8 @@ export class AddFairness implements MigrationInterface {
       `drop index posthorn.deliveries_failed_subscription_idx, posthorn.deliveries_failed_tenant_idx`,
     );
     await runner.query(`
-      update posthorn.open_deliveries set restore_state = null, restore_reason = null where trigger <> 'resend'`);
-    await runner.query(`
       alter table posthorn.open_deliveries
-        drop constraint open_deliveries_restores_a_finished_state,
-        add constraint open_deliveries_restores_a_finished_state check (
-          restore_state is null
-          or (trigger = 'resend' and restore_state in ('succeeded', 'exhausted', 'cancelled', 'expired')))`);
+        drop column found_state, drop column found_reason, drop column found_number`);
     await runner.query(`alter table posthorn.events drop column payload_erased_at`);
     await runner.query(`
       alter table posthorn.deliveries

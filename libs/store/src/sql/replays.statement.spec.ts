@@ -377,7 +377,7 @@ describe('walking', () => {
     await walk(replay);
     const [row] = await db.query({
       text: `select id, subscription_id, state, trigger, lane, replay_id, attempt_number, retry_step, lost_run,
-                    restore_state, restore_reason, due_at <= now() as is_due, offer_at <= now() as is_offered
+                    found_state, found_reason, found_number, restore_state, due_at <= now() as is_due, offer_at <= now() as is_offered
                from posthorn.open_deliveries`,
     });
     expect(row).toEqual({
@@ -390,8 +390,10 @@ describe('walking', () => {
       attempt_number: 15,
       retry_step: 0,
       lost_run: 0,
-      restore_state: 'expired',
-      restore_reason: null,
+      found_state: 'expired',
+      found_reason: null,
+      found_number: 15,
+      restore_state: null,
       is_due: true,
       is_offered: true,
     });
@@ -564,7 +566,7 @@ describe('missed events', () => {
     expect((await eventsOpen(replay)).filter((id) => wanted.includes(id))).toEqual([...wanted].sort());
     const [row] = await db.query({
       text: `select d.id = posthorn.delivery_id(d.event_id, d.subscription_id) as is_its_id, tenant, event_type, payload_bytes,
-                    attempt_number, lane, restore_state
+                    attempt_number, lane, found_state
                from posthorn.open_deliveries d where event_id = $1`,
       values: [wanted[2]],
     });
@@ -575,7 +577,7 @@ describe('missed events', () => {
       payload_bytes: 10,
       attempt_number: 0,
       lane: 2,
-      restore_state: null,
+      found_state: null,
     });
     await finish(replay, 'succeeded');
     expect(await now(replay)).toMatchObject({ phase: 'walked', opened: 4, succeeded: 4 });
@@ -643,16 +645,19 @@ describe('cancelling', () => {
     await walk(replay, 8, 8);
     const opened = await openIds(replay);
     const [retrying, inFlight, resent] = opened;
-    await db.query({
-      text: `update posthorn.open_deliveries set restore_state = null, restore_reason = null, attempt_number = 4 where id = $1`,
-      values: [retrying],
-    });
+    const attempt = (id: string | undefined): Promise<unknown> =>
+      db.query({
+        text: `insert into posthorn.attempts (delivery_id, number, trigger, outcome, started_at)
+               values ($1, 4, 'schedule', 'unreachable', now())`,
+        values: [id],
+      });
+    await attempt(retrying);
     await db.query({
       text: `update posthorn.open_deliveries set state = 'in_flight', leased_at = now(), lease_until = now() where id = $1`,
       values: [inFlight],
     });
     await db.query({
-      text: `update posthorn.open_deliveries set trigger = 'resend', restore_state = null where id = $1`,
+      text: `update posthorn.open_deliveries set trigger = 'resend' where id = $1`,
       values: [resent],
     });
 
@@ -676,9 +681,9 @@ describe('cancelling', () => {
     expect(after).toHaveLength(ids.length - 2);
 
     // The attempts end; what would be retried is ended by the next look.
+    await Promise.all([attempt(inFlight), attempt(resent)]);
     await db.query({
-      text: `update posthorn.open_deliveries set state = 'pending', trigger = 'schedule', leased_at = null, lease_until = null,
-                    restore_state = null, restore_reason = null`,
+      text: `update posthorn.open_deliveries set state = 'pending', trigger = 'schedule', leased_at = null, lease_until = null`,
     });
     expect(await withdrawReplay(db, replay.id, 100)).toBe(2);
     expect(await now(replay)).toMatchObject({ opened: 3, failed: 3, succeeded: 0, isSettled: true });

@@ -37,9 +37,6 @@ export async function resendDelivery(
       ), hurried as (
         update posthorn.open_deliveries d
            set trigger = case d.trigger when 'test' then 'test' else 'resend' end,
-               -- one that a replay opened is pending like any other: it has nothing to go back to
-               restore_state = case d.trigger when 'resend' then d.restore_state end,
-               restore_reason = case d.trigger when 'resend' then d.restore_reason end,
                offer_at = now() + $3::float8 * interval '1 millisecond'
           from able
          where d.id = able.id and d.state = 'pending' and able.has_subscription and able.has_payload

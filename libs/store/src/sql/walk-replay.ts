@@ -78,8 +78,8 @@ async function openNext(
 }
 
 /**
- * Moves deliveries from the log to the open ones; returns how many were still there. They keep what they would be
- * given back as, until their first attempt. Indexes: the partitions' keys, in the range of the ids only.
+ * Moves deliveries from the log to the open ones; returns how many were still there. They remember what they were
+ * found as, to be given back should the replay be cancelled. Indexes: the partitions' keys, in the range of the ids only.
  */
 async function reopen(
   query: Query,
@@ -99,9 +99,9 @@ async function reopen(
       )
       insert into posthorn.open_deliveries
         (id, event_id, subscription_id, tenant, event_type, payload_bytes, due_at, offer_at, attempt_number,
-         restore_state, restore_reason, last_outcome, last_status_code, status_class, lane, replay_id)
+         found_state, found_reason, found_number, last_outcome, last_status_code, status_class, lane, replay_id)
       select id, event_id, subscription_id, tenant, event_type, payload_bytes, now(), now(), attempt_number,
-             state, reason, last_outcome, last_status_code, status_class, 2, $1
+             state, reason, attempt_number, last_outcome, last_status_code, status_class, 2, $1
         from taken order by id
       returning 1`,
     values: [replayId, ids, ids[0], ids.at(-1), states, startedAt],
@@ -169,7 +169,8 @@ export async function finishReplay(db: Database, replayId: string): Promise<bool
  *
  * When nothing is open any more, the replay is settled, and its end is announced.
  *
- * Locks: deliveries with SKIP LOCKED, then flows, then the replay. Indexes: open_deliveries_replay_idx, replays_pkey.
+ * Locks: deliveries with SKIP LOCKED, then flows, then the replay. Indexes: open_deliveries_replay_idx, replays_pkey, the keys of
+ * attempts.
  */
 export async function withdrawReplay(db: Database, replayId: string, limit: number): Promise<number> {
   const ended = await db.transaction(async (query) => {
@@ -187,10 +188,14 @@ export async function withdrawReplay(db: Database, replayId: string, limit: numb
           returning d.*
         ), ended as materialized (
           select id, event_id, subscription_id, tenant, event_type, payload_bytes, attempt_number, last_outcome,
-                 last_status_code, status_class, coalesce(restore_state, 'cancelled') as final_state,
-                 case when restore_state is null then 'cancelled_by_request' else restore_reason end as final_reason,
-                 case when restore_state is null then replay_id end as replay_id
-            from gone
+                 last_status_code, status_class,
+                 case when given_back then found_state else 'cancelled' end as final_state,
+                 case when given_back then found_reason else 'cancelled_by_request' end as final_reason,
+                 case when not given_back then replay_id end as replay_id
+            from gone g
+           cross join lateral (
+             select g.found_state is not null and not exists (
+                      select from posthorn.attempts where delivery_id = g.id and number > g.found_number) as given_back) j
         ), ${wakeOrdered('ended')}, ${logFinished('ended')}
         select count(*)::int as ended, count(*) filter (where replay_id is null)::int as given_back from ended`,
       values: [replayId, limit],
