@@ -9,6 +9,7 @@ import {
 } from 'zod-openapi';
 import { errorCodes, type ErrorCode } from './error-codes.js';
 import type { Answer, Operation } from './operation.js';
+import { operationalWebhooks } from './operational-webhooks.js';
 import { ERRORS_PAGE, PROBLEM_CONTENT_TYPE } from './problem.js';
 import type { Route } from './route-table.js';
 
@@ -107,7 +108,7 @@ export function openApiDocument(
     tags: [...new Set([...TAGS, ...routes.map((route) => route.operation.tag)])].map((name) => ({ name })),
     security: [{ apiKey: [] }],
     paths,
-    webhooks: { event: { post: webhook } },
+    webhooks: { event: { post: webhook }, ...operationalWebhooks(webhook) },
     components: {
       securitySchemes: {
         apiKey: {

@@ -3,7 +3,13 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { encodeId, uuid7 } from '@posthorn/core';
-import { createApiKey, type Database, moveSubscription, type Scope } from '@posthorn/store';
+import {
+  createApiKey,
+  type Database,
+  moveSubscription,
+  OPERATIONAL_EVENT_TYPES,
+  type Scope,
+} from '@posthorn/store';
 import { createTestStore, type TestStore } from '@posthorn/testing';
 import { createApi } from '../api.js';
 
@@ -128,6 +134,19 @@ describe('subscribing in the tenant _system', () => {
       },
     });
     expect(shown.body.deliveries.data.map((each: any) => each.subscriptionId)).toContain(body.id);
+  });
+
+  it('gets what the API reference says', async () => {
+    const event = await holdOne();
+    const { body } = await call('GET', `/events/${event}`, admin);
+    const { port } = app.getHttpServer().address() as AddressInfo;
+    const reference: any = await (await fetch(`http://127.0.0.1:${port}/openapi.json`)).json();
+    expect(Object.keys(reference.webhooks)).toEqual(['event', ...OPERATIONAL_EVENT_TYPES]);
+    const { schema } = reference.webhooks[body.type].post.requestBody.content['application/json'];
+    expect(schema.properties.type).toMatchObject({ const: 'subscription.held' });
+    const { properties, required } = schema.properties.data;
+    expect(Object.keys(body.data).sort()).toEqual(Object.keys(properties).sort());
+    expect(Object.keys(body.data).sort()).toEqual([...required].sort());
   });
 
   it.each([
