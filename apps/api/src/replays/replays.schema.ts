@@ -11,6 +11,24 @@ const DEFAULT_STATES = ['exhausted', 'cancelled', 'expired'] as const;
 
 const state = z.enum(FINISHED_STATES);
 
+const NO_BOUND =
+  'is required: a replay with no bound would send everything again. Give the time of the first event to replay, such as when the outage began: "2026-11-23T09:30:00Z"';
+
+/** A time that has to be given, and is missed in more words than other members are. */
+const bound = z
+  .unknown()
+  .transform((given, context) => {
+    const time = timeFilter.safeParse(given);
+    if (time.success) return time.data;
+    const message = given === undefined ? NO_BOUND : 'must be an RFC 3339 date and time with an offset';
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  })
+  .meta({
+    description: 'Of events accepted at or after this time.',
+    override: { type: 'string', format: 'date-time' },
+  });
+
 const filter = z
   .strictObject({
     tenant: anyTenantId
@@ -25,15 +43,7 @@ const filter = z
       .refine((states) => new Set(states).size === states.length, 'must not name a state twice')
       .default([...DEFAULT_STATES])
       .meta({ description: 'Finished states; by default all but `succeeded`.' }),
-    since: z
-      .string({
-        error: ({ input }) =>
-          input === undefined
-            ? 'is required: a replay with no bound would send everything again. Give the time of the first event to replay, such as when the outage began: "2026-11-23T09:30:00Z"'
-            : 'must be an RFC 3339 date and time with an offset',
-      })
-      .pipe(timeFilter)
-      .meta({ description: 'Of events accepted at or after this time.' }),
+    since: bound,
     until: timeFilter.optional().meta({ description: 'Of events accepted before this time. Default: now.' }),
     includeMissed: z.boolean().default(false).meta({
       description:
