@@ -24,7 +24,7 @@ export function explainPending(
   audience: ExplanationAudience,
 ): Explanation {
   const { event, subscription, flow } = facts;
-  if (!flow || subscription.deletedAtMs !== null) {
+  if (!flow) {
     return {
       code: 'subscription_deleted',
       words: `The subscription was deleted${deletedAt(facts)}, and this delivery is about to be cancelled.`,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { explain } from './explain.js';
+import { explain, nextAttemptOf } from './explain.js';
 import { instant, listed, spoken } from './explain-words.js';
 import {
   EXPLANATION_ACTION_CODES,
@@ -598,6 +598,45 @@ describe('an event and a subscription', () => {
       expect(explain(facts(over), 'operator')).toMatchObject({ sinceMs, untilMs });
     },
   );
+});
+
+describe('the next attempt', () => {
+  it.each([
+    ['is its own time', { delivery: FAILED }, LATER_MS],
+    [
+      'is its own time while the rate has a token later',
+      { delivery: FAILED, flow: { rateLimit: RATE, rateTatMs: NOW_MS + 1 } },
+      LATER_MS,
+    ],
+    ['is past while it is due', {}, EMITTED_MS],
+    ['is not before the next token', { flow: { rateLimit: RATE, rateTatMs: NOW_MS + 4000 } }, NOW_MS + 4000],
+    ['is not before the end of a hold', { flow: { holdUntilMs: LATER_MS } }, LATER_MS],
+    [
+      'is not before the retry that comes after a hold',
+      { delivery: FAILED, flow: { holdUntilMs: NOW_MS + 1 } },
+      LATER_MS,
+    ],
+    ['is unknown while paused', { flow: { state: 'paused' } }, null],
+    ['is unknown while disabled', { flow: { state: 'disabled' } }, null],
+    [
+      'is unknown behind another in order',
+      { flow: { fifo: true }, delivery: { behind: { id: OTHER, state: 'pending', dueAtMs: 0 } } },
+      null,
+    ],
+    [
+      'of a resend is now, whatever its schedule',
+      { delivery: { ...FAILED, trigger: 'resend' }, flow: { state: 'paused' } },
+      NOW_MS,
+    ],
+    ['of a resend is since when it is due', { delivery: { trigger: 'resend' } }, EMITTED_MS],
+    ['is not to come for what is in flight', { delivery: { state: 'in_flight' } }, null],
+    ['is not to come for what has finished', { delivery: DELIVERED }, null],
+    ['is not to come without a delivery', { delivery: null }, null],
+    ['is not to come without a subscription', DELETED, null],
+    ['is not to come without a payload', { event: ERASED }, null],
+  ] as [string, Over, number | null][])('%s', (_name, over, expected) => {
+    expect(nextAttemptOf(facts(over))).toBe(expected);
+  });
 });
 
 describe('a tenant', () => {
