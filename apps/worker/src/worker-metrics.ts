@@ -15,36 +15,34 @@ import type { AttemptRecord, Lease } from '@posthorn/store';
 import type { Slots } from './slots.js';
 import { StoreFigures, type StoreQuestions } from './store-figures.js';
 
-const OUTCOMES: readonly Outcome[] = ['accepted', 'gone', 'rejected', 'unreachable', 'blocked', 'lost'];
+/** What else attempts come to, by outcome: told at 0 from the start, so that the first of a kind is a step. */
+const KINDS: Readonly<Record<Outcome, readonly (AttemptErrorCode | StatusClass)[]>> = {
+  accepted: ['2xx'],
+  gone: ['4xx'],
+  rejected: ['3xx', '4xx', '5xx'],
+  unreachable: [
+    'dns_not_found',
+    'dns_failed',
+    'dns_timeout',
+    'connect_refused',
+    'connect_timeout',
+    'connect_failed',
+    'tls_failed',
+    'certificate_invalid',
+    'deadline_exceeded',
+    'connection_reset',
+    'response_invalid',
+    'response_headers_too_large',
+  ],
+  blocked: ['address_blocked', 'url_blocked', 'internal_error'],
+  lost: ['lease_expired', 'shutdown', 'internal_error'],
+};
 
-/** What attempts can come to: told at 0 from the start, so that the first of a kind is a step. */
-const KINDS: readonly (readonly [Outcome, AttemptErrorCode | 'none', string])[] = [
-  ['accepted', 'none', '2xx'],
-  ['gone', 'none', '4xx'],
-  ...['3xx', '4xx', '5xx'].map((status) => ['rejected', 'none', status] as const),
-  ...(
-    [
-      'dns_not_found',
-      'dns_failed',
-      'dns_timeout',
-      'connect_refused',
-      'connect_timeout',
-      'connect_failed',
-      'tls_failed',
-      'certificate_invalid',
-      'deadline_exceeded',
-      'connection_reset',
-      'response_invalid',
-      'response_headers_too_large',
-    ] as const
-  ).map((code) => ['unreachable', code, 'none'] as const),
-  ...(['address_blocked', 'url_blocked', 'internal_error'] as const).map(
-    (code) => ['blocked', code, 'none'] as const,
-  ),
-  ...(['lease_expired', 'shutdown', 'internal_error'] as const).map(
-    (code) => ['lost', code, 'none'] as const,
-  ),
-];
+/** By the hundreds of a status. */
+const STATUS_CLASSES = ['other', 'other', '2xx', '3xx', '4xx', '5xx'] as const;
+type StatusClass = (typeof STATUS_CLASSES)[number];
+
+const OUTCOMES = Object.keys(KINDS) as Outcome[];
 
 type Move = AttemptRecord['decision']['delivery']['to'];
 const MOVES: readonly Move[] = ['succeeded', 'pending', 'exhausted', 'restored'];
@@ -65,10 +63,10 @@ export interface WatchedParts {
 /**
  * What a worker tells of itself. Its labels are outcomes, error codes and the like: nothing that a stranger wrote.
  *
- * The methods on the path of an attempt take about 1.5 µs of the 100 and more that an attempt takes.
+ * The methods on the path of an attempt together take less than a microsecond of the hundred that it takes.
  */
 export class WorkerMetrics {
-  private readonly attempts: (labels: Record<'outcome' | 'error_code' | 'status', string>) => Tally;
+  private readonly attempts: Readonly<Record<Outcome, (kind: AttemptErrorCode | StatusClass) => Tally>>;
   private readonly attemptTimes: Readonly<Record<Outcome, Spread>>;
   private readonly moves: Readonly<Record<Move, Tally>>;
   private readonly queueWaits: Spread;
@@ -83,12 +81,7 @@ export class WorkerMetrics {
     private readonly metrics: Metrics,
     { db, queue, sender }: WorkerMetricsParts,
   ) {
-    this.attempts = metrics.tallies('attempts_total', 'Attempts, by what came of them.', [
-      'outcome',
-      'error_code',
-      'status',
-    ]);
-    for (const [outcome, error_code, status] of KINDS) this.attempts({ outcome, error_code, status });
+    this.attempts = attemptTallies(metrics);
     this.attemptTimes = metrics.spreads(
       'attempt_duration_seconds',
       'From the beginning of an attempt, with the resolving of the name, to the end of its answer.',
@@ -170,7 +163,7 @@ export class WorkerMetrics {
     record: Pick<AttemptRecord, 'outcome' | 'errorCode' | 'statusCode' | 'durationMs' | 'decision'>,
   ): void {
     const { outcome, errorCode, statusCode, durationMs, decision } = record;
-    this.attempts({ outcome, error_code: errorCode ?? 'none', status: classOf(statusCode) }).add();
+    this.attempts[outcome](errorCode ?? classOf(statusCode)).add();
     if (durationMs !== null) this.attemptTimes[outcome].observe(durationMs / 1000);
     this.moves[decision.delivery.to].add();
   }
@@ -191,7 +184,33 @@ export class WorkerMetrics {
   }
 }
 
-function classOf(status: number | null): string {
-  if (status === null) return 'none';
-  return status >= 200 && status < 600 ? `${Math.trunc(status / 100)}xx` : 'other';
+function attemptTallies(metrics: Metrics): WorkerMetrics['attempts'] {
+  const attempts = metrics.tallies('attempts_total', 'Attempts, by what came of them.', [
+    'outcome',
+    'error_code',
+    'status',
+  ]);
+  const tallies = OUTCOMES.map((outcome) => {
+    const made = new Map<string, Tally>();
+    const tallyOf = (kind: string): Tally => {
+      let tally = made.get(kind);
+      if (!tally) {
+        const isStatus = STATUS_CLASSES.some((status) => status === kind);
+        tally = attempts({
+          outcome,
+          error_code: isStatus ? 'none' : kind,
+          status: isStatus ? kind : 'none',
+        });
+        made.set(kind, tally);
+      }
+      return tally;
+    };
+    KINDS[outcome].forEach(tallyOf);
+    return [outcome, tallyOf];
+  });
+  return Object.fromEntries(tallies) as WorkerMetrics['attempts'];
+}
+
+function classOf(status: number | null): StatusClass {
+  return STATUS_CLASSES[Math.trunc((status ?? 0) / 100)] ?? 'other';
 }

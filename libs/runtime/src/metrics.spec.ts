@@ -51,8 +51,8 @@ describe('Metrics', () => {
     const spreads = metrics.spreads('wait', 'Wait.', [1], ['kind', ['a', 'b']]);
     spreads.b.observe(0.5);
     expect((await linesOf(metrics, 'wait')).filter((line) => line.includes('_count'))).toEqual([
-      'posthorn_wait_count{app="api",kind="a"} 0',
-      'posthorn_wait_count{app="api",kind="b"} 1',
+      'posthorn_wait_count{kind="a",app="api"} 0',
+      'posthorn_wait_count{kind="b",app="api"} 1',
     ]);
   });
 
