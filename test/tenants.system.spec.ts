@@ -7,6 +7,7 @@ interface Belongings {
   event: string;
   delivery: string;
   key: string;
+  replay: string;
 }
 
 let receiver: Receiver;
@@ -34,7 +35,16 @@ beforeAll(async () => {
   );
   const delivery = await posthorn.deliveryOf(event.id);
   await posthorn.waitForDelivery(delivery.id, (shown) => shown.state === 'succeeded');
-  acme = { subscription: subscription.id, event: event.id, delivery: delivery.id, key: owner.id };
+  const replay = await posthorn.ask<{ id: string }>(202, 'POST', '/v1/replays', {
+    filter: { subscription: subscription.id, since: '2026-01-01T00:00:00Z' },
+  });
+  acme = {
+    subscription: subscription.id,
+    event: event.id,
+    delivery: delivery.id,
+    key: owner.id,
+    replay: replay.id,
+  };
   const document = await posthorn.ask<{ paths: Record<string, Record<string, unknown>> }>(
     200,
     'GET',
@@ -55,6 +65,7 @@ const OWNED: Record<string, keyof Belongings | 'tenant'> = {
   '/v1/subscriptions/{id}': 'subscription',
   '/v1/events/{id}': 'event',
   '/v1/deliveries/{id}': 'delivery',
+  '/v1/replays/{id}': 'replay',
   '/v1/api-keys/{id}': 'key',
   '/v1/tenants/{id}': 'tenant',
 };
@@ -99,6 +110,7 @@ describe('a key that is bound to one tenant', () => {
         'state=succeeded',
         'statusClass=2xx',
       ],
+      '/v1/replays': [''],
       '/v1/api-keys': [''],
       '/v1/tenants': [''],
     };
