@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { patternsMatching, uuid7 } from '@posthorn/core';
+import { patternsMatching, uuid7, uuidTimeMs } from '@posthorn/core';
 import { createTestStore, type TestStore } from '@posthorn/testing';
 import type { Database } from './database.js';
 import { attachPartition, DAY_MS, PARTITIONED } from './partitions.js';
@@ -70,8 +70,12 @@ interface Accepted {
 }
 
 /** An event of that age, with its one delivery. */
-async function acceptedAgo(agoMs: number, of = tenant): Promise<Accepted> {
-  const eventId = uuid7(db.nowMs() - agoMs, randomBytes(10));
+function acceptedAgo(agoMs: number, of = tenant): Promise<Accepted> {
+  return acceptedAt(db.nowMs() - agoMs, of);
+}
+
+async function acceptedAt(atMs: number, of = tenant): Promise<Accepted> {
+  const eventId = uuid7(atMs, randomBytes(10));
   const [stored] = await insertEvents(
     db,
     db.query,
@@ -82,7 +86,7 @@ async function acceptedAgo(agoMs: number, of = tenant): Promise<Accepted> {
         type: 'invoice.paid',
         patterns: patternsMatching('invoice.paid'),
         externalId: null,
-        occurredAt: new Date(db.nowMs() - agoMs),
+        occurredAt: new Date(atMs),
         body: Buffer.from('{"data":"private"}'),
       },
     ],
@@ -237,6 +241,17 @@ describe('expireDeliveries', () => {
     expect(await expire()).toBe(1);
     const [row] = await db.query({ text: 'select succeeded::int, failed::int from posthorn.replays' });
     expect(row).toEqual({ succeeded: 0, failed: 1 });
+  });
+
+  it('lets a subscription in order look for its new head at once', async () => {
+    await subscribe();
+    await acceptedAgo(3 * DAY_MS);
+    await db.query({
+      text: `update posthorn.flows set fifo = true, backlogged = true, ready_at = now() + interval '1 day'`,
+    });
+    expect(await expire()).toBe(1);
+    const [flow] = await db.query({ text: 'select ready_at <= now() as ready from posthorn.flows' });
+    expect(flow).toEqual({ ready: true });
   });
 
   it('reads nothing of the young backlog', async () => {
@@ -399,7 +414,7 @@ describe('erasePayload', () => {
     const [pending, sent, done] = rows.map((row) => row.id);
     await change(sent!, IN_FLIGHT);
     await finish(done!);
-    const neighbour = await acceptedAgo(HOUR_MS);
+    const neighbour = await acceptedAt(uuidTimeMs(eventId));
     for (const id of [sent!, done!, neighbour.deliveryId]) await answered(id);
 
     expect(await erasePayload(db, { tenant }, eventId)).toBe(true);
