@@ -86,8 +86,8 @@ describe('countBacklogs', () => {
 
   it('reads no more of a large backlog than the bound, and from the index alone', async () => {
     const [large, later] = [newSubscription(), newSubscription()];
-    await deliver(large, 100_000);
-    await deliver(later, 50_000, { lane: 1, dueInMs: 3_600_000 });
+    await deliver(large, 30_000);
+    await deliver(later, 20_000, { lane: 1, dueInMs: 3_600_000 });
     await deliver(later, 1);
     await db.query({ text: 'vacuum (analyze) posthorn.open_deliveries' });
     const explain = async (ids: string[], atMost: number): Promise<Record<string, unknown>> => {
@@ -113,5 +113,5 @@ describe('countBacklogs', () => {
     expect(pages(await explain([later], 10_000))).toBeLessThan(30);
     expect(pages(await explain([large, later], 1000))).toBeLessThan(80);
     expect((await countBacklogs(db, [large], 10_000)).get(large)).toEqual({ size: 10_000, isMore: true });
-  });
+  }, 60_000);
 });
