@@ -28,9 +28,9 @@ async function deliver(
     text: `
       insert into posthorn.open_deliveries (id, event_id, subscription_id, tenant, event_type, payload_bytes, lane,
                                             due_at, offer_at, state, attempt_number, leased_at, lease_until)
-      select gen_random_uuid(), gen_random_uuid(), $1, 't', 'a', 10, $2, now() + $3 * interval '1 millisecond',
+      select gen_random_uuid(), gen_random_uuid(), $1, 't', 'a', 10, $2, now() + ($3 - n) * interval '1 millisecond',
              'infinity', $4, 1, case when $4 = 'in_flight' then now() end, case when $4 = 'in_flight' then now() end
-        from generate_series(1, $5)`,
+        from generate_series(1, $5) n`,
     values: [subscriptionId, lane, dueInMs, inFlight ? 'in_flight' : 'pending', count],
   });
 }
