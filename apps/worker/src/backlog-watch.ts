@@ -60,7 +60,7 @@ export class BacklogWatch {
   private async serve(atMostMs: number): Promise<number> {
     const { deliveries, nextInMs } = await pickBacklog(this.db, {
       room: Math.min(MAX_PICK, Math.max(MIN_PICK, this.engine.slots.free())),
-      suspectRoom: this.engine.slots.suspects().room,
+      suspects: this.engine.slots.suspects(),
       defaultMaxInFlight: this.terms.defaultMaxInFlight,
       failingAfterFailures: this.terms.failingAfterFailures,
     });

@@ -1,12 +1,13 @@
 import { inTurn, type Lane } from '@posthorn/core';
 import type { Database } from '../database.js';
+import type { SuspectTerms } from './claim-deliveries.js';
 import { isSuspect, milliseconds, mostInFlight, tokens } from './flow-limits.js';
 
 export interface PickTerms {
   /** How many deliveries are wanted. */
   room: number;
-  /** How many of them may be of subscriptions that fail or are slow; 0 leaves those out. */
-  suspectRoom: number;
+  /** How many of them may be of suspect subscriptions; 0 leaves those out. */
+  suspects: SuspectTerms;
   /** In flight at once where the subscription names no limit. */
   defaultMaxInFlight: number;
   /** Failed attempts running from which a subscription is suspect. */
@@ -57,18 +58,19 @@ export async function pickBacklog(db: Database, terms: PickTerms): Promise<Picke
     name: 'pick-backlog',
     text: `
       with ready as materialized (
-        select f.subscription_id, f.tenant, f.ready_at, ${isSuspect('f', '$4')} as suspect
+        select f.subscription_id, f.tenant, f.ready_at
           from posthorn.flows f
          where f.ready_at <= now() and f.ready_at < 'infinity'
+           and ($2 > 0 or not (${isSuspect('f', '$4')} or f.subscription_id = any($5::uuid[])))
          order by f.ready_at
          limit ${MAX_COMPARED}
       ), compared as (
         select r.*, row_number() over (partition by r.tenant order by r.ready_at, r.subscription_id) as nth
           from ready r
-         where $2 > 0 or not r.suspect
       ), chosen as materialized (
         select c.subscription_id
           from compared c join posthorn.tenants t on t.id = c.tenant
+         where c.nth <= ceil($1::float8 / least((select count(distinct tenant) from ready), ${MAX_SERVED}))
          order by c.nth, t.served_at, t.id
          limit least($1, ${MAX_SERVED})
       ), flow as materialized (
@@ -81,11 +83,15 @@ export async function pickBacklog(db: Database, terms: PickTerms): Promise<Picke
            for no key update skip locked
       ), remembered as (
         update posthorn.tenants t set served_at = clock_timestamp() from tenant where t.id = tenant.id
-      ), shared as (
-        select f.*, ${isSuspect('f', '$4')} as suspect,
-               ceil($1::float8 / (select count(distinct tenant) from flow)
-                    / count(*) over (partition by f.tenant))::int as share
+      ), counted as (
+        select f.*, ceil($1::float8 / (select count(distinct tenant) from flow)) as of_tenant,
+               count(*) over (partition by f.tenant) as flows,
+               row_number() over (partition by f.tenant order by f.ready_at, f.subscription_id) as nth
           from flow f
+      ), shared as (
+        select c.*, ${isSuspect('c', '$4')} or c.subscription_id = any($5::uuid[]) as suspect,
+               (floor(of_tenant * nth / flows) - floor(of_tenant * (nth - 1) / flows))::int as share
+          from counted c
       ), served as materialized (
         select s.subscription_id, s.fifo, s.served, s.state, s.hold_until,
                case when s.state in ('paused', 'disabled') or s.hold_until > now() then 0
@@ -124,7 +130,13 @@ export async function pickBacklog(db: Database, terms: PickTerms): Promise<Picke
       select null, null, null, null, null, null,
              (select extract(epoch from min(f.ready_at) - now())::float8 * 1000
                 from posthorn.flows f where f.ready_at > now() and f.ready_at < 'infinity')`,
-    values: [terms.room, terms.suspectRoom, terms.defaultMaxInFlight, terms.failingAfterFailures],
+    values: [
+      terms.room,
+      terms.suspects.room,
+      terms.defaultMaxInFlight,
+      terms.failingAfterFailures,
+      terms.suspects.subscriptionIds,
+    ],
   });
   const deliveries = rows.flatMap((row) => {
     const lanes = [row.first, row.retry, row.replay].map((ids, lane) =>
