@@ -31,6 +31,9 @@ const NEIGHBOURS = {
   limited: { title: `${RATE_LIMIT.count}/s allowed`, path: '/ok', rateLimit: RATE_LIMIT },
 };
 
+/** Of a core: what else may run on the machine, before the report warns. */
+const OTHERS_ALLOWED = 0.2;
+
 /** What must hold, of medians over the pairs. */
 const MUST = { deliveredAtLeast: 0.98, p99Below: 2, limitUsedAtLeast: 0.95, limitUsedAtMost: 1.005 };
 
@@ -278,11 +281,22 @@ function report({ options, capacity, rate, figures, pairs, complaints }) {
           `Limit of ${RATE_LIMIT.count}/s: ${pace.perSecond.toFixed(2)}/s came (${(pace.limitUsed * 100).toFixed(1)} %), ` +
           `at most ${pace.mostInAPeriod} in any ${RATE_LIMIT.perMs} ms (${pace.atMostInAPeriod} allowed)`,
       ),
-    `Noise: B's p99 alone was ${short(Math.min(...soloP99))} to ${short(Math.max(...soloP99))} ms over ${soloP99.length} measurements` +
-      `; others on this machine used ${short(median(pairs.flatMap(({ alone, beside }) => [alone, beside]).map(({ cpu: used }) => used?.others ?? NaN)) / 10)} % of a core`,
+    `Noise: B's p99 alone was ${short(Math.min(...soloP99))} to ${short(Math.max(...soloP99))} ms over ${soloP99.length} measurements`,
+    ...othersLine(pairs),
     ...(cpu ? ['', cpu] : []),
     ...Object.entries(complaints).map(([what, count]) => `logged ${count} times: ${what}`),
   ].join('\n');
+}
+
+/** What runs beside the bench takes from both sides of a pair, but not at the same moments. */
+function othersLine(pairs) {
+  const shares = pairs.flatMap(({ alone, beside }) => [alone.cpu, beside.cpu].filter(Boolean));
+  if (shares.length === 0) return [];
+  const inAll = shares.map(({ others, stolen }) => (others + stolen) / 1000);
+  const warns = Math.max(...inAll) > OTHERS_ALLOWED ? 'NOT TO BE RELIED ON: ' : '';
+  return [
+    `${warns}what else runs on this machine used ${short(median(inAll) * 100)} % of a core (at most ${short(Math.max(...inAll) * 100)} %)`,
+  ];
 }
 
 /** Per process: µs for each of B's deliveries alone, and how busy it was in all. */
