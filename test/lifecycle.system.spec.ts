@@ -80,18 +80,18 @@ const ids = (requests: readonly ReceivedRequest[]): string[] =>
 const timestampS = ({ headers }: ReceivedRequest): number => Number(headers['webhook-timestamp']);
 
 /** Waits until as many deliveries of the tenant wait for their subscription and for nothing else. */
-async function untilParked(tenant: string, count: number): Promise<void> {
-  let parked = -1;
+async function untilBacklogged(tenant: string, count: number): Promise<void> {
+  let waiting = -1;
   await eventually(
-    () => `${count} deliveries parked, not ${parked}`,
+    () => `${count} deliveries backlogged, not ${waiting}`,
     async () => {
       const rows = await posthorn.sql(
         `select from posthorn.open_deliveries d join posthorn.flows f using (subscription_id)
-          where d.tenant = $1 and d.offer_at = 'infinity' and d.state = 'pending' and f.backlogged`,
+          where d.tenant = $1 and d.due_at <= now() and d.state = 'pending' and f.backlogged`,
         [tenant],
       );
-      parked = rows.length;
-      return parked === count ? true : undefined;
+      waiting = rows.length;
+      return waiting === count ? true : undefined;
     },
   );
 }
@@ -99,7 +99,8 @@ async function untilParked(tenant: string, count: number): Promise<void> {
 /** Lets time pass for a tenant, by moving everything that was set for later into the past. */
 async function passTime(tenant: string, ms: number): Promise<void> {
   await posthorn.sql(
-    `update posthorn.flows set hold_until = hold_until - $1 * interval '1 ms', gone_at = gone_at - $1 * interval '1 ms'
+    `update posthorn.flows set hold_until = hold_until - $1 * interval '1 ms', gone_at = gone_at - $1 * interval '1 ms',
+            ready_at = ready_at - $1 * interval '1 ms'
       where tenant = $2`,
     [ms, tenant],
   );
@@ -234,7 +235,7 @@ describe('a Retry-After', () => {
     });
 
     const others = await Promise.all([emit(), emit(), emit()]);
-    await untilParked(tenant, 3);
+    await untilBacklogged(tenant, 3);
     expect(receiver.requests).toHaveLength(1);
     await receiver.waitFor((requests) => requests.length === 5);
     const [, ...later] = receiver.requests;
@@ -278,12 +279,12 @@ describe('410 Gone', () => {
     const first = await deliver(afterAttempts(1));
     expect(first).toMatchObject({ state: 'pending', lastOutcome: 'gone' });
     const held = await posthorn.subscription(subscription.id);
-    expect(held).toMatchObject({ state: 'active', holdReason: 'gone' });
+    expect(held).toMatchObject({ state: 'held', holdReason: 'gone' });
     const holdMs = Date.parse(held.heldUntil!) - startedAtMs(first)[0]!;
     expect(holdMs).toBeGreaterThanOrEqual(60_000);
     expect(holdMs).toBeLessThan(70_000);
     const backlog = await Promise.all([emit(), emit(), emit()]);
-    await untilParked(tenant, 3);
+    await untilBacklogged(tenant, 3);
     expect(receiver.requests).toHaveLength(1);
 
     await passTime(tenant, 61_000);
@@ -296,7 +297,7 @@ describe('410 Gone', () => {
     const kept = await emit();
     expect(kept.matchedSubscriptions).toBe(1);
     await passTime(tenant, 61_000);
-    await untilParked(tenant, 5);
+    await untilBacklogged(tenant, 5);
     expect(receiver.requests).toHaveLength(2);
 
     isGone = false;
@@ -316,7 +317,7 @@ describe('410 Gone', () => {
     const { deliver, emit, receiver, subscription, tenant } = await subscriber([410, 200]);
     await deliver(afterAttempts(1));
     await Promise.all([emit(), emit(), emit()]);
-    await untilParked(tenant, 3);
+    await untilBacklogged(tenant, 3);
     await passTime(tenant, 61_000);
     await receiver.waitFor((requests) => requests.length === 5);
     expect(await posthorn.subscription(subscription.id)).toMatchObject({ state: 'active', holdReason: null });
@@ -367,7 +368,7 @@ describe('a subscription', () => {
     });
     const events = await Promise.all(Array.from({ length: 25 }, () => emit()));
     expect(events.map(({ matchedSubscriptions }) => matchedSubscriptions)).toEqual(events.map(() => 1));
-    await untilParked(tenant, 25);
+    await untilBacklogged(tenant, 25);
     expect(receiver.requests).toHaveLength(0);
     await posthorn.ask(200, 'POST', `/v1/subscriptions/${subscription.id}/resume`);
     await receiver.waitFor((requests) => requests.length === 25);
@@ -380,7 +381,7 @@ describe('a subscription', () => {
     });
     const pending = await deliver(afterAttempts(1));
     await posthorn.ask(200, 'POST', `/v1/subscriptions/${subscription.id}/pause`);
-    await untilParked(tenant, 1);
+    await untilBacklogged(tenant, 1);
     expect(receiver.requests).toHaveLength(1);
     await posthorn.ask(200, 'POST', `/v1/subscriptions/${subscription.id}/resume`);
     expect(outcomes(await posthorn.waitForDelivery(pending.id, isEnded))).toEqual(['rejected', 'accepted']);
@@ -390,7 +391,7 @@ describe('a subscription', () => {
     const { emit, receiver, subscription, tenant } = await subscriber([200]);
     await posthorn.ask(200, 'POST', `/v1/subscriptions/${subscription.id}/pause`);
     const kept = await emit();
-    await untilParked(tenant, 1);
+    await untilBacklogged(tenant, 1);
     const tested = await posthorn.ask<DeliveryShown>(
       200,
       'POST',
@@ -568,7 +569,7 @@ describe('a resend', () => {
     const { emit, subscription, tenant } = await subscriber([200]);
     await posthorn.ask(200, 'POST', `/v1/subscriptions/${subscription.id}/pause`);
     const { id } = await posthorn.deliveryOf((await emit()).id);
-    await untilParked(tenant, 1);
+    await untilBacklogged(tenant, 1);
     await resend(id);
     expect((await posthorn.waitForDelivery(id, isEnded)).state).toBe('succeeded');
   });
