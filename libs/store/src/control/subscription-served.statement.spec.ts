@@ -84,7 +84,11 @@ const claim = (ids: readonly string[]): Promise<Lease[]> =>
   claimDeliveries(db, ids, TERMS, { room: ROOM, subscriptionIds: [] });
 
 async function pick(): Promise<string[]> {
-  const { deliveries } = await pickBacklog(db, { ...TERMS, room: ROOM, suspects: { room: ROOM, subscriptionIds: [] } });
+  const { deliveries } = await pickBacklog(db, {
+    ...TERMS,
+    room: ROOM,
+    suspects: { room: ROOM, subscriptionIds: [] },
+  });
   return deliveries.map((delivery) => delivery.id);
 }
 
