@@ -505,6 +505,25 @@ describe('the reference of the API', () => {
   });
 });
 
+describe('docs/retention.md', () => {
+  it('has the clocks that hold without any setting', () => {
+    const config = loadConfig({
+      DATABASE_URL: 'postgres://localhost/posthorn',
+      ENCRYPTION_KEY: Buffer.alloc(32).toString('base64'),
+    });
+    const hours = { days: 24, hours: 1 } as const;
+    for (const [, kept = '', cell = ''] of rowsOf('docs/retention.md', ['what', 'kept for', 'setting'])) {
+      const [count, unit] = kept.split(' ');
+      const setting = /[A-Z_]+_MS/.exec(cell)?.[0] as keyof typeof config;
+      expect([setting, config[setting]]).toEqual([
+        setting,
+        Number(count) * hours[unit as keyof typeof hours] * 3_600_000,
+      ]);
+    }
+    expect(rowsOf('docs/retention.md', ['what', 'kept for', 'setting'])).toHaveLength(6);
+  });
+});
+
 describe('docs/security.md', () => {
   it('has every scope of an API key', () => {
     const [, list = ''] =
