@@ -23,7 +23,7 @@ const LOOKUP_DEADLINE_MS = 4_500;
 const SHORT_LOOKUP_DEADLINE_MS = 1_500;
 /** Keys that what outlives the store was read with, and how long they are good for that while it does not answer. */
 const MAX_REMEMBERED_READERS = 100;
-const REMEMBERED_READER_MS = 5 * 60_000;
+const REMEMBERED_READER_MS = 60 * 60_000;
 const BEARER = /^Bearer +([^\s]+) *$/i;
 const CHALLENGE = { headers: { 'www-authenticate': 'Bearer realm="posthorn"' } };
 
@@ -62,7 +62,7 @@ export class Authenticator {
    * key that does not exist, was revoked or has another secret.
    *
    * @param outlivesStore what is asked for needs no store: while that does not answer, a key that was good for it
-   *   a few minutes ago is good
+   *   within the hour is good
    */
   async authenticate(authorization: string | undefined, outlivesStore = false): Promise<Principal> {
     if (authorization === undefined) {

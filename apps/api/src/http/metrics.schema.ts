@@ -6,7 +6,7 @@ export const readMetrics = operation({
   tag: 'Operations',
   summary: 'The figures of this process, for Prometheus',
   description:
-    'In the text format of Prometheus 0.0.4. They are of the whole deployment, so a key that is bound to a tenant may not read them. While the database does not answer, a key that was good in the last five minutes is let in unchecked.',
+    'In the text format of Prometheus 0.0.4. They are of the whole deployment, so a key that is bound to a tenant may not read them. While the database does not answer, a key that read them within the hour is let in unchecked.',
   scope: 'metrics:read',
   outlivesStore: true,
   answers: { 200: { description: 'The figures.', schema: z.string(), contentType: 'text/plain' } },
