@@ -86,6 +86,9 @@ interface RecordedRow {
   probe_failed: boolean | null;
 }
 
+/** For as long a held subscription waits at least after a probe, until it is decided how long. */
+const BEFORE_NEXT_PROBE_MS = 1000;
+
 /** What of an attempt may change the state of its subscription at once, and is announced then. */
 const ANNOUNCED: ReadonlySet<SubscriptionEffect['kind']> = new Set(['hold', 'disable', 'release']);
 
@@ -108,8 +111,8 @@ export async function recordAttempts(
   failingAfterFailures: number,
 ): Promise<Recorded> {
   const isAnnounced = records.some(
-    ({ decision }) =>
-      decision.delivery.to === 'exhausted' ||
+    ({ decision, trigger }) =>
+      (decision.delivery.to === 'exhausted' && trigger !== 'test') ||
       (decision.subscription !== null && ANNOUNCED.has(decision.subscription.kind)),
   );
   const rows = isAnnounced
@@ -276,7 +279,9 @@ async function recordWith(
                f.state in ('active', 'failing', 'held') and a.kind = 'hold' and a.reason = 'gone' as is_gone,
                f.state = 'held' and f.hold_reason = 'gone' and a.kind in ('release', 'hold') and a.reason is distinct from 'gone'
                  as is_back,
-               f.state in ('active', 'failing') and a.kind = 'hold' and a.reason = 'retry_after' as is_asked_to_wait
+               f.state in ('active', 'failing') and a.kind = 'hold' and a.reason = 'retry_after' as is_asked_to_wait,
+               f.state = 'held' and f.hold_reason = 'failing' and coalesce(t.last_failure_at >= f.state_since, false)
+                 as probe_failed, a.kind
           from flow f
           left join tally t using (subscription_id)
           left join asked a using (subscription_id)
@@ -291,6 +296,9 @@ async function recordWith(
                     when is_asked_to_wait or is_back and e.hold_ms is not null
                       then greatest(case when e.hold_reason = 'retry_after' then e.hold_until end, now() + ${milliseconds('e.hold_ms')})
                     when is_back then null
+                    -- a probe failed: its lease no longer holds the subscription, what it was asked to wait does
+                    when probe_failed
+                      then now() + ${milliseconds(`greatest(${BEFORE_NEXT_PROBE_MS}, case when e.kind = 'hold' then e.hold_ms end)`)}
                     else e.hold_until end as to_hold_until,
                case when pauses or disables then null
                     when is_gone then 'gone'
@@ -331,7 +339,7 @@ async function recordWith(
          where f.subscription_id = d.subscription_id
       ), ${logFinished('finished')}
       select subscription_id, tenant, id as delivery_id, event_id, event_type,
-             case when move = 'exhausted' then reason end as reason, attempt_number as attempts, outcome, status_code,
+             case when move = 'exhausted' and trigger <> 'test' then reason end as reason, attempt_number as attempts, outcome, status_code,
              null::text as was, null::text as state, null::text as state_reason, null::timestamptz as state_since, null::text as hold_reason,
              null::timestamptz as hold_until, null::bool as backlogged, null::int as failures,
              null::float8 as failing_for_ms, null::timestamptz as last_success_at, null::int as probe_step,
@@ -342,7 +350,7 @@ async function recordWith(
              case when to_state <> state then now() else state_since end, to_hold_reason, to_hold_until, backlogged, run,
              case when run > 0 then extract(epoch from now() - coalesce(failing_since, now()))::float8 * 1000 end,
              case when successes > 0 then now() else last_success_at end, probe_step,
-             successes > 0 or coalesce(last_success_at > state_since, false), coalesce(last_failure_at >= state_since, false)
+             successes > 0 or coalesce(last_success_at > state_since, false), probe_failed
         from decided
        where backlogged or to_state <> 'active' or state <> 'active' or run >= $29`,
     values: [
