@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   eventually,
@@ -131,6 +133,14 @@ describe('the metrics of api and worker', () => {
     expect(texts.filter((text) => text.includes('posthorn_partitions_ahead_days{'))).toHaveLength(1);
     expect(texts.filter((text) => /^posthorn_oldest_due_age_seconds/m.test(text))).toHaveLength(2);
   }, 60_000);
+
+  it('are exactly those that docs/metrics.md has', async () => {
+    const page = readFileSync(path.resolve(import.meta.dirname, '../docs/metrics.md'), 'utf8');
+    const documented = [...page.matchAll(/^\| `(posthorn_\w+)` \|/gm)].map(([, name]) => name);
+    const texts = await Promise.all([...posthorn.apis, ...posthorn.workers].map(textOf));
+    const told = [...texts.join('\n').matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
+    expect([...new Set(told)].sort()).toEqual([...documented].sort());
+  });
 
   it('move to another worker with the housekeeping', async () => {
     const before = await Promise.all(posthorn.workers.map(textOf));
