@@ -86,7 +86,7 @@ serve(
     /** `rate` events a second, one per call, evenly spaced, from `startMs` on for `durationMs`. */
     async openLoop({ stream, tenant, startMs, durationMs, rate, bodyBytes }) {
       const calls = new Calls();
-      const count = Math.floor((durationMs / 1000) * rate);
+      const count = Math.ceil((durationMs * rate) / 1000);
       for (let n = 0; n < count;) {
         const dueMs = startMs + (n * 1000) / rate;
         const waitMs = dueMs - nowMs();
