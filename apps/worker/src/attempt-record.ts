@@ -62,7 +62,7 @@ export function lostRecord(lease: LostLease, policy: RetryPolicy): AttemptRecord
   return {
     ...NOTHING_KNOWN,
     deliveryId: lease.deliveryId,
-    subscriptionId: null,
+    subscriptionId: lease.subscriptionId,
     number: lease.attemptNumber,
     trigger: lease.trigger,
     decision: afterAttempt({ ...lease, policy, goneForMs: null }, result, 0),

@@ -4,6 +4,7 @@ import type { Database } from '../database.js';
 /** A lease that ran out: nobody recorded what came of its attempt. */
 export interface LostLease {
   deliveryId: string;
+  subscriptionId: string;
   attemptNumber: number;
   trigger: Trigger;
   retryStep: number;
@@ -35,6 +36,7 @@ export interface Due {
 export async function lookAtDue(db: Database, limit: number, offerAfterMs: number): Promise<Due> {
   const rows = await db.query<{
     id: string;
+    subscription_id: string;
     lane: Lane;
     parked: boolean;
     lost: boolean | null;
@@ -71,7 +73,7 @@ export async function lookAtDue(db: Database, limit: number, offerAfterMs: numbe
                              else now() + $2::float8 * interval '1 millisecond' end
         from judged j
        where d.id = j.id
-      returning d.id, d.lane, j.parked, d.lease_until <= now() as lost, d.attempt_number, d.trigger, d.retry_step,
+      returning d.id, d.subscription_id, d.lane, j.parked, d.lease_until <= now() as lost, d.attempt_number, d.trigger, d.retry_step,
                 d.lost_run, d.restore_state, d.leased_at,
                 coalesce((select f.fifo and f.blocks_on_exhausted from posthorn.flows f
                            where d.lease_until <= now() and f.subscription_id = d.subscription_id), false) as blocks_order`,
@@ -84,6 +86,7 @@ export async function lookAtDue(db: Database, limit: number, offerAfterMs: numbe
       .filter((row) => row.lost === true)
       .map((row) => ({
         deliveryId: row.id,
+        subscriptionId: row.subscription_id,
         attemptNumber: row.attempt_number,
         trigger: row.trigger,
         retryStep: row.retry_step,

@@ -21,7 +21,7 @@ import { logFinished } from './log-finished.js';
 /** One attempt as it is kept: what was sent, to where, what came back, how long each part took. */
 export interface AttemptRecord {
   deliveryId: string;
-  subscriptionId: string | null;
+  subscriptionId: string;
   number: number;
   trigger: Trigger;
   outcome: Outcome;
@@ -402,7 +402,7 @@ function effectPerSubscription(
   const strongest = new Map<string, SubscriptionEffect & { subscriptionId: string }>();
   for (const { subscriptionId, decision } of records) {
     const effect = decision.subscription;
-    if (!effect || subscriptionId === null) continue;
+    if (!effect) continue;
     const known = strongest.get(subscriptionId);
     if (!known || strength(effect) > strength(known))
       strongest.set(subscriptionId, { ...effect, subscriptionId });
