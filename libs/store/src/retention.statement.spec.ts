@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { patternsMatching, uuid7, uuidTimeMs } from '@posthorn/core';
 import { createTestStore, type TestStore } from '@posthorn/testing';
-import type { Database } from './database.js';
+import type { Database, Query, Statement } from './database.js';
 import { attachPartition, DAY_MS, PARTITIONED } from './partitions.js';
 import { insertEvents } from './sql/accept-events.js';
 import { deleteOldResponses } from './sql/delete-old-content.js';
@@ -144,6 +144,29 @@ async function left(table: 'payloads' | 'response_bodies', ids: string[]): Promi
   return rows.map((row) => row.id);
 }
 
+/** The statement of that name that `work` runs. */
+async function recorded(name: string, work: (on: Database) => Promise<unknown>): Promise<Statement> {
+  const seen: Statement[] = [];
+  const record =
+    (query: Query): Query =>
+    (statement) => {
+      seen.push(statement);
+      return query(statement);
+    };
+  const on = new Proxy(db, {
+    get: (target, property) => {
+      if (property === 'query') return record(target.query);
+      if (property !== 'transaction') return Reflect.get(target, property) as unknown;
+      return (within: (query: Query) => Promise<unknown>) =>
+        target.transaction((query) => within(record(query)));
+    },
+  });
+  await work(on);
+  const found = seen.find((statement) => statement.name === name);
+  if (!found) throw new Error(`${name} was not run`);
+  return found;
+}
+
 describe('expireDeliveries', () => {
   const expire = (limit = 500) => expireDeliveries(db, LIMITS, limit);
 
@@ -254,31 +277,42 @@ describe('expireDeliveries', () => {
     expect(flow).toEqual({ ready: true });
   });
 
-  it('reads nothing of the young backlog', async () => {
+  it('reads nothing of the young backlog, neither for the deployment nor for a tenant', async () => {
     await subscribe();
     await db.query({
       text: `insert into posthorn.open_deliveries (id, event_id, subscription_id, tenant, event_type, payload_bytes, due_at, offer_at)
              select posthorn.delivery_id(e, e), e, e, $1, 'a.b', 2, now(), 'infinity'
-               from (select overlay(posthorn.first_uuid_at(now() - n * interval '1 second')::text placing '7' from 15)::uuid as e
+               from (select overlay(posthorn.first_uuid_at(now() - interval '10 hours' - n * interval '1 second')::text placing '7' from 15)::uuid as e
                        from generate_series(1, 20000) n) s`,
-      values: [tenant],
+      values: ['another'],
     });
     await db.query({ text: 'analyze posthorn.open_deliveries' });
     const old = await acceptedAgo(3 * DAY_MS);
-    const plan = await db.transaction(async (query) => {
-      await query({ text: 'set local plan_cache_mode = force_generic_plan' });
-      await query({
-        text: `prepare look (float8) as select id from posthorn.open_deliveries
-                where id < posthorn.first_uuid_at(now() - $1 * interval '1 millisecond') and state = 'pending' order by id limit 500`,
-      });
-      const rows = await query<Record<string, string>>({
-        text: `explain (analyze, costs off, timing off, buffers off, summary off) execute look (${LIMITS.backlogMs})`,
-      });
-      return rows.map((row) => row['QUERY PLAN']).join('\n');
+    await db.query({
+      text: 'update posthorn.tenants set payload_retention_ms = $2 where id = $1',
+      values: [tenant, 2 * HOUR_MS],
     });
-    expect(plan).toContain('open_deliveries_pkey');
-    expect(plan).not.toContain('Rows Removed');
-    expect(await expire()).toBe(1);
+    const byDeployment = await recorded('find-past-deliveries', (on) => expireDeliveries(on, LIMITS, 500));
+    const byTenant = await recorded('find-past-deliveries-of-tenants', (on) =>
+      new TenantClocks(on, LIMITS).round(),
+    );
+    const untilWhere = await recorded('past-payloads-of-tenants', (on) =>
+      new TenantClocks(on, LIMITS).round(),
+    );
+    for (const [found, index] of [
+      [byDeployment, 'open_deliveries_pkey'],
+      [byTenant, 'open_deliveries_tenant_idx'],
+      [untilWhere, 'open_deliveries_tenant_idx'],
+    ] as const) {
+      const rows = await db.query<Record<string, string>>({
+        text: `explain (analyze, costs off, timing off, buffers off, summary off) ${found.text}`,
+        values: found.values ?? [],
+      });
+      const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+      expect(plan).toContain(index);
+      expect(plan).not.toContain('Rows Removed');
+      expect(plan).not.toContain('Seq Scan on open_deliveries');
+    }
     expect(await state(old.deliveryId)).toBe('expired');
   });
 });

@@ -1,5 +1,5 @@
 import type { Database } from '../database.js';
-import type { TenantClock } from './expire-deliveries.js';
+import { FIRST_ID, type TenantClock } from './expire-deliveries.js';
 
 /** What goes when a tenant's own payload clock is over, and by which rows of the log it is found. */
 const CONTENT = {
@@ -10,8 +10,6 @@ const CONTENT = {
 export type Content = keyof typeof CONTENT;
 
 export const CONTENTS = Object.keys(CONTENT) as Content[];
-
-const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 
 /** Up to `limit` tenants after `after` whose own payload clock is shorter than `payloadMs`. Index: tenants_payload_retention_idx. */
 export async function tenantsWithOwnClock(
@@ -55,7 +53,9 @@ export async function deleteContentOfTenants(
         from (select t.tenant, t.position,
                      least(posthorn.first_uuid_at(now() - t.payload_ms * interval '1 millisecond'),
                            (select (left(id::text, 13) || '-0000-0000-000000000000')::uuid -- its event's time
-                              from posthorn.open_deliveries where tenant = t.tenant order by id limit 1)) as until
+                              from (select tenant, id from posthorn.open_deliveries
+                                     where (tenant, id) >= (t.tenant, '${FIRST_ID}') order by tenant, id limit 1) o
+                             where o.tenant = t.tenant)) as until
                 from unnest($1::text[], $2::float8[], $3::uuid[]) as t (tenant, payload_ms, position)) c
         left join lateral (
           select id from posthorn.${log}

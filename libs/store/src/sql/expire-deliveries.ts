@@ -6,6 +6,9 @@ import { logFinished, wakeOrdered } from './log-finished.js';
 /** More would keep the transaction, and with it every vacuum, waiting for its operational events. */
 export const MAX_EXPIRED_AT_ONCE = 500;
 
+/** No id is smaller. */
+export const FIRST_ID = '00000000-0000-0000-0000-000000000000';
+
 /** How much of a tenant's own payload clock a delivery may wait: it ends before its payload does. */
 const BACKLOG_SHARE_OF_CLOCK = 0.9;
 
@@ -84,10 +87,11 @@ export async function expireDeliveriesOfTenants(
       select d.* from unnest($1::text[], $2::float8[], $3::float8[]) as c (tenant, backlog_ms, payload_ms)
        cross join lateral (
          select ${COLUMNS} from posthorn.open_deliveries
-          where tenant = c.tenant
-            and id < posthorn.first_uuid_at(now() - c.backlog_ms * interval '1 millisecond')
+          -- as pairs, so that no statistics can make the planner walk through everybody's by id
+          where (tenant, id) >= (c.tenant, '${FIRST_ID}')
+            and (tenant, id) < (c.tenant, posthorn.first_uuid_at(now() - c.backlog_ms * interval '1 millisecond'))
             and ${isPast('c.backlog_ms', 'c.payload_ms')}
-          order by id limit $4
+          order by tenant, id limit $4
             for update skip locked) d
        limit $4`,
     values: [
