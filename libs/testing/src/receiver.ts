@@ -15,6 +15,8 @@ export interface ReceivedRequest {
   body: Buffer;
   /** When its last byte was there, milliseconds since 1970. */
   atMs: number;
+  /** Requests under way when it came, itself included: neither answered in full nor broken off. */
+  atOnce: number;
 }
 
 export interface Reply {
@@ -44,6 +46,8 @@ export class Receiver {
   readonly requests: ReceivedRequest[] = [];
   /** Connections accepted so far. */
   connections = 0;
+  /** Requests that are under way. */
+  underWay = 0;
   private readonly sockets = new Set<Socket>();
   private readonly watchers = new Set<() => void>();
   private answer: Respond;
@@ -61,7 +65,9 @@ export class Receiver {
       socket.on('close', () => this.sockets.delete(socket));
     });
     server.on('request', (request, response) => {
-      void this.receive(request).then(async (received) => {
+      this.underWay++;
+      response.on('close', () => this.underWay--);
+      void this.receive(request, this.underWay).then(async (received) => {
         const given = await this.answer(received, this.requests.indexOf(received));
         const { status, headers = {}, body = '' } = typeof given === 'number' ? { status: given } : given;
         response.writeHead(status, headers).end(body);
@@ -119,7 +125,7 @@ export class Receiver {
     await closed;
   }
 
-  private async receive(request: IncomingMessage): Promise<ReceivedRequest> {
+  private async receive(request: IncomingMessage, atOnce: number): Promise<ReceivedRequest> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const received: ReceivedRequest = {
@@ -129,6 +135,7 @@ export class Receiver {
       headers: request.headers,
       body: Buffer.concat(chunks),
       atMs: Date.now(),
+      atOnce,
     };
     this.requests.push(received);
     for (const look of [...this.watchers]) look();
