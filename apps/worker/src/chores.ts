@@ -4,6 +4,7 @@ import {
   deleteExpiredKeys,
   deleteOldReplays,
   ensurePartitions,
+  recountInFlight,
   type Database,
   type RetentionClocks,
 } from '@posthorn/store';
@@ -14,6 +15,9 @@ const CHUNK = 1000;
 /** So that one chore never holds up the renewal of the duty. */
 const MAX_CHUNKS = 20;
 
+/** One pass over all open deliveries, for what never happens. */
+const RECOUNT_MS = 600_000;
+
 export interface ChoreOptions {
   partitionsAheadDays: number;
   clocks: RetentionClocks;
@@ -21,6 +25,7 @@ export interface ChoreOptions {
 
 /** What housekeeping does, in this order: what keeps events acceptable comes first. */
 export function chores(db: Database, logger: Logger, options: ChoreOptions): Chore[] {
+  let recountAtMs = 0;
   return [
     {
       name: 'make partitions',
@@ -36,6 +41,17 @@ export function chores(db: Database, logger: Logger, options: ChoreOptions): Cho
       run: () => inChunks(() => deleteOldReplays(db, options.clocks.logMs, CHUNK)),
     },
     { name: 'cancel for deleted', run: () => inChunks(() => cancelOpenDeliveriesOfDeleted(db, CHUNK)) },
+    {
+      name: 'recount in flight',
+      run: async () => {
+        const nowMs = performance.now();
+        if (nowMs < recountAtMs) return false;
+        recountAtMs = nowMs + RECOUNT_MS;
+        const mended = await recountInFlight(db);
+        if (mended > 0) logger.warn('subscription.in_flight_mended', { mended });
+        return false;
+      },
+    },
     ...retentionChores(db, logger, options.clocks),
   ];
 }

@@ -46,6 +46,7 @@ export {
   type CancelResult,
 } from './sql/cancel-deliveries.js';
 export { moveSubscription, type DecidedOn } from './sql/move-subscription.js';
+export { recountInFlight } from './sql/recount-in-flight.js';
 export { resendDelivery, type ResendResult } from './sql/resend-delivery.js';
 export { type ReplaySelection } from './sql/replay-selection.js';
 export {

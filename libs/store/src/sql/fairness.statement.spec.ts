@@ -20,6 +20,7 @@ import { rateTatAfter, tokens, tokensDueAfter } from './flow-limits.js';
 import { lookAtDue } from './offer-due.js';
 import { pickBacklog } from './pick-backlog.js';
 import { recordAttempts, type Recorded } from './record-attempts.js';
+import { recountInFlight } from './recount-in-flight.js';
 import { resendDelivery } from './resend-delivery.js';
 
 const TERMS = { defaultTimeoutMs: 5000, slackMs: 15_000, defaultMaxInFlight: 100, failingAfterFailures: 5 };
@@ -258,6 +259,27 @@ describe('how many may be in flight', () => {
       { numRuns: 10 },
     );
   }, 60_000);
+});
+
+describe('a count of what is in flight that is wrong', () => {
+  it('is mended, and the subscription is served again; right ones are left alone', async () => {
+    const subscription = await subscribe('acme', { max_in_flight: 2 });
+    const right = await subscribe('other');
+    await claim(await accept(2, 'other'));
+    const ids = await accept(3);
+    const [lease] = await claim(ids.slice(0, 1));
+    await setFlow(subscription, 'in_flight = 7');
+    expect(await claim(ids)).toEqual([]);
+    expect(await pick()).toEqual([]);
+    expect(await recountInFlight(db)).toBe(1);
+    expect(await flow(subscription)).toMatchObject({ in_flight: 1 });
+    expect(await flow(right)).toMatchObject({ in_flight: 2 });
+    const next = await claim(await pick());
+    expect(next).toHaveLength(1);
+    await finish([...next, lease as Lease]);
+    expect(await flow(subscription)).toMatchObject({ in_flight: 0 });
+    expect(await recountInFlight(db)).toBe(0);
+  });
 });
 
 describe('slow start', () => {

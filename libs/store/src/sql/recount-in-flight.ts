@@ -1,0 +1,34 @@
+import type { Database } from '../database.js';
+
+/**
+ * Mends the in-flight counts of flows that do not agree with their deliveries; returns how many. Both change in the
+ * same statements, so that there is nothing to mend unless somebody wrote by hand; a count too high would keep a
+ * subscription from being served for ever.
+ *
+ * The difference is taken from one snapshot and added to what the count is then, so that claims and results of
+ * meanwhile stand. One pass over `open_deliveries`, about 0.2 s per million. Locks: the flows it mends, in order of their ids.
+ */
+export async function recountInFlight(db: Database): Promise<number> {
+  const rows = await db.query({
+    name: 'recount-in-flight',
+    text: `
+      with counted as materialized (
+        select subscription_id, count(*)::int as in_flight
+          from posthorn.open_deliveries where state = 'in_flight' group by subscription_id
+      ), wrong as materialized (
+        select f.subscription_id, coalesce(c.in_flight, 0) - f.in_flight as off_by
+          from posthorn.flows f left join counted c using (subscription_id)
+         where f.in_flight <> coalesce(c.in_flight, 0)
+         order by f.subscription_id
+           for no key update of f
+      )
+      update posthorn.flows f
+         set in_flight = greatest(0, f.in_flight + w.off_by),
+             ready_at = case when f.backlogged and f.state in ('active', 'failing', 'held')
+               then least(f.ready_at, greatest(now(), f.hold_until)) else f.ready_at end
+        from wrong w
+       where f.subscription_id = w.subscription_id
+      returning 1`,
+  });
+  return rows.length;
+}
