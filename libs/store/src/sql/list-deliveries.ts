@@ -9,6 +9,7 @@ import {
 import type { Database } from '../database.js';
 import { inScope, scopeCondition, scopeParameter, type TenantScope } from '../tenant-scope.js';
 import type { Slice } from '../slice.js';
+import { foundByIndex, isEqual } from './found-by-index.js';
 import { epochMs, FLOW_COLUMNS, headOf, type FlowColumnsOrNull } from './flow-facts.js';
 
 export interface DeliveryFilter {
@@ -91,13 +92,20 @@ export async function listDeliveries(
   // A subscription or an event belongs to one tenant and narrows further than it: then the tenant is only
   // checked, in a form that no index can tempt the planner with.
   const isNarrowed = filter.subscriptionId !== undefined || filter.eventId !== undefined;
-  const whose = scopeCondition(scope, param, isNarrowed ? 'is not distinct from' : '=');
-  if (whose) both.push(whose);
-  if (filter.subscriptionId) both.push(`subscription_id = ${param(filter.subscriptionId)}`);
-  if (filter.eventType) both.push(`event_type = ${param(filter.eventType)}`);
+  const { state, statusClass } = filter;
+  const hasTwo = filter.eventType !== undefined && (isNarrowed || 'tenant' in scope);
+  const equals = hasTwo || isMetByFew(filter) ? isEqual : foundByIndex;
+  if ('tenant' in scope && !isNarrowed) {
+    both.push(equals('tenant', param(scope.tenant)));
+  } else {
+    const whose = scopeCondition(scope, param, 'is not distinct from');
+    if (whose) both.push(whose);
+  }
+  if (filter.subscriptionId) both.push(equals('subscription_id', param(filter.subscriptionId)));
+  if (filter.eventType) both.push(equals('event_type', param(filter.eventType)));
   // Literals where a number decides the plan: statements are planned without looking at their parameters,
   // and a partial index or an ordered scan that stops at the limit must be seen to fit.
-  if (filter.statusClass !== undefined) both.push(`status_class = ${Math.trunc(filter.statusClass)}`);
+  if (statusClass !== undefined) both.push(`status_class = ${Math.trunc(statusClass)}`);
   if (filter.eventId) both.push(...sameEvent(filter.eventId, param));
   if (filter.sinceMs !== undefined) both.push(`id >= ${param(firstUuidAt(filter.sinceMs))}`);
   if (filter.untilMs !== undefined) both.push(`id < ${param(firstUuidAt(filter.untilMs))}`);
@@ -106,7 +114,6 @@ export async function listDeliveries(
   const order = slice.before ? 'asc' : 'desc';
   const limit = Math.trunc(slice.limit) + 1;
 
-  const { state } = filter;
   const selects: string[] = [];
   if (state === undefined || state === 'pending' || state === 'in_flight') {
     const open = [...both];
@@ -126,6 +133,12 @@ export async function listDeliveries(
     )} order by d.id ${order}`,
     values,
   });
+}
+
+/** Nearly everything succeeds: what did not is found by indexes of its own. */
+function isMetByFew({ state, statusClass }: DeliveryFilter): boolean {
+  const hasFailed = state === 'exhausted' || state === 'cancelled' || state === 'expired';
+  return hasFailed || (statusClass !== undefined && statusClass !== 2);
 }
 
 function select(columns: string, table: string, conditions: string[], order: string, limit: number): string {

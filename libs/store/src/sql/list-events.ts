@@ -2,6 +2,7 @@ import { firstUuidAt } from '@posthorn/core';
 import type { Database } from '../database.js';
 import { inScope, scopeCondition, scopeParameter, type TenantScope } from '../tenant-scope.js';
 import type { Slice } from '../slice.js';
+import { foundByIndex, isEqual } from './found-by-index.js';
 
 export interface EventFilter {
   type?: string | undefined;
@@ -36,9 +37,11 @@ export async function listEvents(
   const values: unknown[] = [];
   const param = (value: unknown): string => `$${values.push(value)}`;
   const conditions: string[] = [];
-  const whose = scopeCondition(scope, param);
+  const hasTwo = filter.externalId !== undefined || (filter.type !== undefined && 'tenant' in scope);
+  const equals = hasTwo ? isEqual : foundByIndex;
+  const whose = 'tenant' in scope ? equals('tenant', param(scope.tenant)) : scopeCondition(scope, param);
   if (whose) conditions.push(whose);
-  if (filter.type) conditions.push(`type = ${param(filter.type)}`);
+  if (filter.type) conditions.push(equals('type', param(filter.type)));
   if (filter.externalId) conditions.push(`external_id = ${param(filter.externalId)}`);
   if (filter.sinceMs !== undefined) conditions.push(`id >= ${param(firstUuidAt(filter.sinceMs))}`);
   if (filter.untilMs !== undefined) conditions.push(`id < ${param(firstUuidAt(filter.untilMs))}`);
