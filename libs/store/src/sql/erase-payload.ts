@@ -62,10 +62,8 @@ export interface ErasurePosition {
   eventId: string;
 }
 
-/**
- * Longer than any lease (11 minutes) and the time a worker keeps a result while the store is down. Exported for tests.
- */
-export const ERASE_AGAIN_AFTER_MS = 15 * 60_000;
+/** Longer than any lease (11 minutes) and the time a worker keeps a result while the store is down. */
+const ERASE_AGAIN_AFTER_MS = 15 * 60_000;
 
 /** Without a position, what was erased this long before is erased again. */
 const BEGIN_AGO = `interval '1 day'`;
