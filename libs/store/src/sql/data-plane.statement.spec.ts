@@ -19,7 +19,9 @@ const TERMS = { defaultTimeoutMs: 5000, slackMs: 15_000, defaultMaxInFlight: 100
 const claim = (ids: readonly string[]) =>
   claimDeliveries(db, ids, TERMS, { room: 1000, subscriptionIds: [] });
 const pick = async (room = 10) =>
-  (await pickBacklog(db, { ...TERMS, room, suspects: { room, subscriptionIds: [] } })).deliveries.map((delivery) => delivery.id);
+  (await pickBacklog(db, { ...TERMS, room, suspects: { room, subscriptionIds: [] } })).deliveries.map(
+    (delivery) => delivery.id,
+  );
 const recordAll = (records: readonly AttemptRecord[], database = db) => recordAttempts(database, records, 5);
 const dueIds = async (limit: number, offerAfterMs: number) =>
   (await lookAtDue(db, limit, offerAfterMs)).deliveries.map((delivery) => delivery.id);

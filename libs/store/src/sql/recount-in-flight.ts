@@ -19,15 +19,18 @@ export async function recountInFlight(db: Database): Promise<number> {
         select f.subscription_id, coalesce(c.in_flight, 0) - f.in_flight as off_by
           from posthorn.flows f left join counted c using (subscription_id)
          where f.in_flight <> coalesce(c.in_flight, 0)
+      ), locked as materialized (
+        select f.subscription_id from posthorn.flows f
+         where f.subscription_id in (select subscription_id from wrong)
          order by f.subscription_id
-           for no key update of f
+           for no key update
       )
       update posthorn.flows f
          set in_flight = greatest(0, f.in_flight + w.off_by),
              ready_at = case when f.backlogged and f.state in ('active', 'failing', 'held')
                then least(f.ready_at, greatest(now(), f.hold_until)) else f.ready_at end
         from wrong w
-       where f.subscription_id = w.subscription_id
+       where f.subscription_id = w.subscription_id and f.subscription_id in (select subscription_id from locked)
       returning 1`,
   });
   return rows.length;
