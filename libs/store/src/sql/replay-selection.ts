@@ -41,9 +41,18 @@ const LOG_WINDOW = 5_000;
 /** Events that one step looks at; each costs three look-ups by id. */
 const EVENT_WINDOW = 1_000;
 
-const BEFORE_EVERYTHING = '00000000-0000-0000-0000-000000000000';
-
 type Param = (value: unknown) => string;
+
+/**
+ * For the transaction: rows are to be read in the order of an index, as many as a window has. Statements here are
+ * planned once, without their values, and the planner would rather sort what it takes to be little.
+ */
+export async function readInOrder(query: Query): Promise<void> {
+  await query({
+    name: 'read-in-order',
+    text: `select set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true)`,
+  });
+}
 
 /** A statement whose parameters are numbered as they are written. Same shape, same text: it is prepared once. */
 function statement(name: string, build: (param: Param) => string): Statement {
@@ -58,7 +67,8 @@ function statement(name: string, build: (param: Param) => string): Statement {
  *
  * It looks at no more than LOG_WINDOW rows, in the order of the narrowest index: deliveries_failed_subscription_idx,
  * deliveries_subscription_idx, deliveries_failed_tenant_idx, deliveries_tenant_idx, deliveries_state_idx,
- * deliveries_event_type_idx or the partitions' keys. So it may find less than there is, and be asked again.
+ * deliveries_event_type_idx or the partitions' keys. So it may find less than there is, and be asked again. Call
+ * `readInOrder` first.
  */
 export async function findInLog(
   query: Query,
@@ -70,8 +80,10 @@ export async function findInLog(
   const index = indexFor(selection);
   const [row] = await query<WindowRow>(
     statement(`find-in-log ${index.name}`, (param) => {
-      const range = `id >= ${param(firstUuidAt(selection.sinceMs))} and id < ${param(firstUuidAt(selection.untilMs))}
-                     and id > ${param(position ?? BEFORE_EVERYTHING)}`;
+      const range = {
+        after: param(position ?? firstUuidAt(selection.sinceMs)),
+        before: param(firstUuidAt(selection.untilMs)),
+      };
       return `
       with scanned as materialized (
         ${index.scan(range, param)}
@@ -87,21 +99,18 @@ export async function findInLog(
          cross join lateral (select from posthorn.flows where subscription_id = c.subscription_id limit 1) flow
          cross join lateral (select from posthorn.payloads where event_id = c.event_id limit 1) payload
       )
-      select (select array_agg(id order by id) from matching) as ids,
-             (select count(*)::int from scanned) as scanned,
-             (select id from scanned order by id desc limit 1) as last_scanned,
-             (select count(*)::int from candidate) as taken,
-             (select id from candidate order by id desc limit 1) as last_taken`;
+      ${conclude('matching', 'candidate', atMost, param)}`;
     }),
   );
-  return found(row, atMost, LOG_WINDOW);
+  return whereTo(row, LOG_WINDOW);
 }
 
 /**
  * The next events, at most `atMost`, behind `position`, that match the subscription and have no delivery to it,
  * neither open nor finished. An event whose payload is gone is not taken.
  *
- * It looks at no more than EVENT_WINDOW events. Indexes: events_tenant_idx, the primary keys.
+ * It looks at no more than EVENT_WINDOW events. Indexes: events_tenant_idx, the primary keys. Call
+ * `readInOrder` first.
  */
 export async function findMissed(
   query: Query,
@@ -118,8 +127,10 @@ export async function findMissed(
       return `
       with scanned as materialized (
         select id, type from posthorn.events
-         where tenant = ${param(tenant)} and id >= ${param(firstUuidAt(selection.sinceMs))}
-           and id < ${param(firstUuidAt(untilMs))} and id > ${param(position ?? BEFORE_EVERYTHING)}
+         where ${within('tenant', param(tenant), {
+           after: param(position ?? firstUuidAt(selection.sinceMs)),
+           before: param(firstUuidAt(untilMs)),
+         })}
          order by id limit ${EVENT_WINDOW}
       ), candidate as materialized (
         select s.id, posthorn.delivery_id(s.id, ${subscription}) as delivery_id
@@ -129,6 +140,7 @@ export async function findMissed(
                         where p.pattern = '*' or p.pattern = s.type
                            or (right(p.pattern, 2) = '.*' and starts_with(s.type, left(p.pattern, -1))))
            and exists (select from posthorn.flows where subscription_id = ${subscription})
+         order by s.id
       ), missed as materialized (
         select c.id
           from candidate c
@@ -138,30 +150,39 @@ export async function findMissed(
          where open.it is null and logged.it is null
          order by c.id limit ${param(atMost)}
       )
-      select (select array_agg(id order by id) from missed) as ids,
-             (select count(*)::int from scanned) as scanned,
-             (select id from scanned order by id desc limit 1) as last_scanned,
-             (select count(*)::int from missed) as taken,
-             (select id from missed order by id desc limit 1) as last_taken`;
+      ${conclude('missed', 'missed', atMost, param)}`;
     }),
   );
-  return found(row, atMost, EVENT_WINDOW);
+  return whereTo(row, EVENT_WINDOW);
 }
 
 interface WindowRow {
   ids: string[] | null;
-  scanned: number;
-  last_scanned: string | null;
-  taken: number;
   last_taken: string | null;
+  scanned: number | null;
+  last_scanned: string | null;
 }
 
-function found(row: WindowRow | undefined, atMost: number, window: number): Found {
+/**
+ * The end of both statements. Only when fewer were taken than asked for is the rest of the window of interest, and
+ * then only is it read.
+ *
+ * @param taken the part that `atMost` limited
+ */
+function conclude(found: string, taken: string, atMost: number, param: Param): string {
+  const isFull = `(select count(*) from ${taken}) >= ${param(atMost)}::int`;
+  return `
+      select (select array_agg(id order by id) from ${found}) as ids,
+             case when ${isFull} then (select id from ${taken} order by id desc limit 1) end as last_taken,
+             case when not ${isFull} then (select count(*)::int from scanned) end as scanned,
+             case when not ${isFull} then (select id from scanned order by id desc limit 1) end as last_scanned`;
+}
+
+function whereTo(row: WindowRow | undefined, window: number): Found {
   const ids = row?.ids ?? [];
-  if (!row) return { ids, position: null };
-  // There may be more in the window behind the last one that was taken.
-  if (row.taken >= atMost) return { ids, position: row.last_taken };
-  return { ids, position: row.scanned >= window ? row.last_scanned : null };
+  // Behind the last one that was taken there may be more in the window.
+  if (row?.last_taken) return { ids, position: row.last_taken };
+  return { ids, position: row && row.scanned === window ? row.last_scanned : null };
 }
 
 /** A replay of all tenants is of the producer's: Posthorn's own are not among them. */
@@ -175,13 +196,28 @@ const isOrAny = (column: string, value: string | null, param: Param): string => 
 
 const COLUMNS = 'id, event_id, subscription_id, tenant, event_type, state, finished_at';
 
+/** Names of parameters; no id equals either bound of a time. */
+interface Range {
+  after: string;
+  before: string;
+}
+
 /**
- * The index to walk: its conditions stand alone in the scan, in a form that fits it, with literals where a
- * partial index must be seen to fit; everything else is a filter on what comes out.
+ * The rows of one value of an indexed column, in a range of ids. Comparing pairs fits the index on the pair and not
+ * the one on the id, which would find every row of that time and drop most of them.
+ */
+function within(column: string, value: string, { after, before }: Range): string {
+  return `${column} = ${value} and (${column}, id) > (${value}, ${after}::uuid)
+          and (${column}, id) < (${value}, ${before}::uuid)`;
+}
+
+/**
+ * The index to walk: its conditions stand alone in the scan, with literals where a partial index must be seen to fit;
+ * everything else is a filter on what comes out.
  */
 function indexFor(selection: ReplaySelection): {
   name: string;
-  scan: (range: string, param: Param) => string;
+  scan: (range: Range, param: Param) => string;
 } {
   const { subscriptionId, tenant, eventType } = selection;
   const states = [...new Set(selection.states)].sort();
@@ -192,13 +228,14 @@ function indexFor(selection: ReplaySelection): {
   if (subscriptionId !== null) {
     return {
       name: isFailedOnly ? 'failed of subscription' : 'of subscription',
-      scan: (range, param) => scan(`subscription_id = ${param(subscriptionId)} and ${range}${failed}`),
+      scan: (range, param) =>
+        scan(`${within('subscription_id', `${param(subscriptionId)}::uuid`, range)}${failed}`),
     };
   }
   if (tenant !== null) {
     return {
       name: isFailedOnly ? 'failed of tenant' : 'of tenant',
-      scan: (range, param) => scan(`tenant = ${param(tenant)} and ${range}${failed}`),
+      scan: (range, param) => scan(`${within('tenant', param(tenant), range)}${failed}`),
     };
   }
   if (isFailedOnly) {
@@ -206,15 +243,18 @@ function indexFor(selection: ReplaySelection): {
       name: states.join('+'),
       scan: (range) =>
         `select * from (
-           ${states.map((state) => `(${scan(`state = '${state}' and ${range}`)})`).join(' union all ')}
+           ${states.map((state) => `(${scan(within('state', `'${state}'`, range))})`).join(' union all ')}
          ) one_by_one order by id limit ${LOG_WINDOW}`,
     };
   }
   if (eventType !== null) {
     return {
       name: 'of event type',
-      scan: (range, param) => scan(`event_type = ${param(eventType)} and ${range}`),
+      scan: (range, param) => scan(within('event_type', param(eventType), range)),
     };
   }
-  return { name: 'of all', scan: (range) => scan(range) };
+  return {
+    name: 'of all',
+    scan: ({ after, before }) => scan(`id > ${after}::uuid and id < ${before}::uuid`),
+  };
 }

@@ -2,7 +2,14 @@ import { firstUuidAt, type FinishedState } from '@posthorn/core';
 import type { Database, Query } from '../database.js';
 import type { Slice } from '../slice.js';
 import { inScope, scopeCondition, scopeParameter, tenantFilter, type TenantScope } from '../tenant-scope.js';
-import { findInLog, findMissed, type ReplayPhase, type ReplaySelection } from './replay-selection.js';
+import {
+  findInLog,
+  findMissed,
+  readInOrder,
+  type Found,
+  type ReplayPhase,
+  type ReplaySelection,
+} from './replay-selection.js';
 
 export type ReplayState = 'running' | 'finished' | 'cancelled';
 
@@ -89,7 +96,11 @@ export async function countSelection(
     let position: string | null = null;
     do {
       if (performance.now() > endMs) return { selected, isMore: true };
-      const found = await find(db.query, selection, position, COUNT_CHUNK);
+      const from: string | null = position;
+      const found: Found = await db.transaction(async (query) => {
+        await readInOrder(query);
+        return find(query, selection, from, COUNT_CHUNK);
+      });
       selected += found.ids.length;
       if (selected >= bounds.maxRows) return { selected: bounds.maxRows, isMore: true };
       position = found.position;

@@ -2,7 +2,7 @@ import { encodeId, SYSTEM_TENANT } from '@posthorn/core';
 import type { Database, Query } from '../database.js';
 import { insertOperationalEvents, replayFinished } from '../operational-events.js';
 import { logFinished, wakeOrdered } from './log-finished.js';
-import { findInLog, findMissed, type Found, type ReplaySelection } from './replay-selection.js';
+import { findInLog, findMissed, readInOrder, type Found, type ReplaySelection } from './replay-selection.js';
 import { replayToAdvance, type Replay } from './replays.js';
 
 /**
@@ -64,6 +64,7 @@ async function openNext(
   atMost: number,
 ): Promise<{ found: Found; opened: number }> {
   const { selection, position } = replay;
+  await readInOrder(query);
   if (replay.phase === 'log') {
     const found = await findInLog(query, selection, position, atMost);
     return { found, opened: await reopen(query, replay.id, selection, found.ids) };
