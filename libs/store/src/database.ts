@@ -62,10 +62,12 @@ export class Database {
       keepAlive: true,
       // synchronous_commit: an accepted event survives a crash, whatever the server's default is.
       // force_generic_plan: a few hundred partitions make planning dearer than any statement here.
+      // enable_seqscan off: a generic plan that was made while a table was nearly empty reads the whole of it for
+      // as long as the connection lives. Measured: a claim took 90 ms among 13,000 rows instead of 4.
       // enable_bitmapscan off: every statement here reads a few rows in the order of an index; a bitmap would
       // read all that match and sort them.
       options:
-        '-c synchronous_commit=on -c plan_cache_mode=force_generic_plan -c enable_bitmapscan=off -c timezone=UTC',
+        '-c synchronous_commit=on -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off -c timezone=UTC',
     });
     this.pool.on('error', options.onError);
     // The pool listens only to idle connections; one that breaks within a transaction would end the process.

@@ -3,11 +3,7 @@ export { Unavailable, asUnavailable } from './unavailable.js';
 export { GroupCommit, type GroupCommitOptions, type Size } from './group-commit.js';
 export { migrateDatabase, type MigrateOptions } from './migrate-database.js';
 export { ensurePartitions, partitionsAheadDays } from './partitions.js';
-export {
-  removeOldPartitions,
-  type RemovedPartitions,
-  type RetentionClocks,
-} from './remove-partitions.js';
+export { removeOldPartitions, type RemovedPartitions, type RetentionClocks } from './remove-partitions.js';
 export { TenantClocks, type TenantClocksRound } from './tenant-clocks.js';
 export { storeReadiness, type Check } from './store-readiness.js';
 export type { TenantScope } from './tenant-scope.js';
@@ -39,12 +35,7 @@ export {
   type AttemptedFlow,
   type Recorded,
 } from './sql/record-attempts.js';
-export {
-  cancelDelivery,
-  cancelOpenDeliveriesOfDeleted,
-  endWithoutPayload,
-  type CancelResult,
-} from './sql/cancel-deliveries.js';
+export { cancelDelivery, cancelOpenDeliveriesOfDeleted, type CancelResult } from './sql/cancel-deliveries.js';
 export { moveSubscription, type DecidedOn } from './sql/move-subscription.js';
 export { recountInFlight } from './sql/recount-in-flight.js';
 export { resendDelivery, type ResendResult } from './sql/resend-delivery.js';
@@ -88,6 +79,7 @@ export {
 } from './sql/explain-event.js';
 export { flowFactsOf } from './sql/flow-facts.js';
 export { listEvents, readEvent, type EventFilter, type EventRow } from './sql/list-events.js';
+export { endWithoutPayload } from './sql/end-without-payload.js';
 export { expireDeliveries, MAX_EXPIRED_AT_ONCE } from './sql/expire-deliveries.js';
 export { deleteOldResponses } from './sql/delete-old-content.js';
 export { eraseAgain, erasePayload, type ErasurePosition } from './sql/erase-payload.js';

@@ -245,7 +245,7 @@ describe('expireDeliveries', () => {
     await change(resent.deliveryId, `due_at = now() - interval '49 hours'`);
     await change(replayed.deliveryId, 'replay_id = $2', uuid7(db.nowMs() - 49 * HOUR_MS, randomBytes(10)));
     expect(await expire()).toBe(2);
-    expect(await state(resent.deliveryId)).toBe('expired');
+    expect(await state(resent.deliveryId)).toBe('succeeded');
 
     const doomed = await acceptedAgo(4 * DAY_MS + HOUR_MS);
     await change(doomed.deliveryId, 'replay_id = $2, lane = 2', replay);

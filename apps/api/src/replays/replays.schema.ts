@@ -100,7 +100,7 @@ const replay = z
   })
   .meta({ id: 'Replay' });
 
-export const replayPage = pageSchema(replay);
+const replayPage = pageSchema(replay);
 
 const count = z.object({ dryRun: z.literal(true), selected, isMore }).meta({ id: 'ReplayCount' });
 

@@ -1,6 +1,5 @@
 import type { Database } from '../database.js';
 import { inScope, scopeParameter, type TenantScope } from '../tenant-scope.js';
-import type { Lease } from './claim-deliveries.js';
 import { logFinished, wakeOrdered } from './log-finished.js';
 
 export type CancelResult = 'cancelled' | 'in_flight' | 'finished' | 'not_found';
@@ -69,51 +68,4 @@ export async function cancelOpenDeliveriesOfDeleted(db: Database, limit: number)
     values: [limit],
   });
   return row?.ended ?? 0;
-}
-
-/**
- * Ends claimed deliveries whose payload is not there any more: `cancelled` when it was erased, else `expired`. A claim
- * that was lost meanwhile is left alone.
- *
- * Locks: deliveries, then flows, each in order of their ids. Indexes: the primary keys.
- */
-export async function endWithoutPayload(
-  db: Database,
-  claims: readonly Pick<Lease, 'deliveryId' | 'attemptNumber'>[],
-): Promise<void> {
-  await db.query({
-    name: 'end-without-payload',
-    text: `
-      with claim as materialized (
-        select d.id
-          from unnest($1::uuid[], $2::int[]) as c (id, number)
-          join posthorn.open_deliveries d on d.id = c.id
-         where d.state = 'in_flight' and d.attempt_number = c.number
-         order by d.id
-           for no key update of d
-      ), ended as (
-        delete from posthorn.open_deliveries d using claim where d.id = claim.id
-        returning d.*
-      ), flow as materialized (
-        select f.subscription_id from posthorn.flows f
-         where f.subscription_id in (select subscription_id from ended)
-         order by f.subscription_id
-           for no key update
-      ), freed as (
-        update posthorn.flows f
-           set in_flight = greatest(0, f.in_flight - n.ended),
-               ready_at = case when f.backlogged and f.state in ('active', 'failing')
-                 then least(f.ready_at, greatest(now(), f.hold_until)) else f.ready_at end
-          from (select subscription_id, count(*)::int as ended from ended group by subscription_id) n
-         where f.subscription_id = n.subscription_id and f.subscription_id in (select subscription_id from flow)
-      ), final as (
-        select d.*,
-               case when e.payload_erased_at is null then 'expired' else 'cancelled' end as final_state,
-               case when e.payload_erased_at is not null then 'payload_erased' end as final_reason
-          from ended d
-          left join lateral (select payload_erased_at from posthorn.events where id = d.event_id) e on true
-      ), ${logFinished('final')}
-      select 1`,
-    values: [claims.map((claim) => claim.deliveryId), claims.map((claim) => claim.attemptNumber)],
-  });
 }

@@ -1,10 +1,10 @@
 import type { Database, Query } from '../database.js';
 import { inScope, scopeParameter, type TenantScope } from '../tenant-scope.js';
-import { logFinished, wakeOrdered } from './log-finished.js';
+import { endedAs, logFinished, wakeOrdered } from './log-finished.js';
 
 /**
  * Erases what an event said, now: its payload and the bodies of the answers to it. Its pending deliveries end as
- * cancelled; event, deliveries and attempts stay in the log. False when there is no such event. Idempotent.
+ * cancelled, or as what they were before a resend; event, deliveries and attempts stay in the log. False when there is no such event. Idempotent.
  *
  * What is in flight ends by itself, and what it brings back is stored: `eraseAgain` erases that too.
  *
@@ -49,7 +49,7 @@ async function eraseContent(query: Query, eventId: string): Promise<void> {
          where delivery_id >= $2 and delivery_id <= $3 and delivery_id in (select id from delivery)
       ), ended as (
         delete from posthorn.open_deliveries d using pending where d.id = pending.id
-        returning d.*, 'cancelled' as final_state, 'payload_erased' as final_reason
+        returning d.*, ${endedAs('d', `'cancelled'`, `'payload_erased'`)}
       ), ${wakeOrdered('ended')}, ${logFinished('ended')}
       select 1`,
     values: [eventId, `${prefix}-0000-0000-000000000000`, `${prefix}-ffff-ffff-ffffffffffff`],

@@ -1,7 +1,7 @@
-import { SYSTEM_TENANT, type Outcome } from '@posthorn/core';
+import { SYSTEM_TENANT, type FinishedState, type Outcome } from '@posthorn/core';
 import type { Database, Query, Statement } from '../database.js';
-import { deliveryExpired, insertOperationalEvents } from '../operational-events.js';
-import { logFinished, wakeOrdered } from './log-finished.js';
+import { deliveryExpired, insertOperationalEvents, type OperationalEvent } from '../operational-events.js';
+import { endedAs, logFinished, wakeOrdered } from './log-finished.js';
 
 /** More would keep the transaction, and with it every vacuum, waiting for its operational events. */
 export const MAX_EXPIRED_AT_ONCE = 500;
@@ -38,7 +38,7 @@ function isPast(backlogMs: string, payloadMs: string): string {
             else true end)`;
 }
 
-const COLUMNS = `id, event_id, subscription_id, tenant, event_type, attempt_number, last_outcome, last_status_code`;
+const COLUMNS = `id, event_id, subscription_id, tenant, event_type, attempt_number, last_outcome, last_status_code, restore_state`;
 
 interface PastDelivery {
   id: string;
@@ -49,6 +49,7 @@ interface PastDelivery {
   attempt_number: number;
   last_outcome: Outcome | null;
   last_status_code: number | null;
+  restore_state: FinishedState | null;
 }
 
 /**
@@ -108,28 +109,28 @@ async function expire(db: Database, find: Statement): Promise<number> {
   return db.transaction(async (query) => {
     const past = await query<PastDelivery>(find);
     if (past.length === 0) return 0;
-    await insertOperationalEvents(
-      db,
-      query,
-      past.filter(({ tenant }) => tenant !== SYSTEM_TENANT).map(announcement),
-    );
+    await insertOperationalEvents(db, query, past.flatMap(announcement));
     await end(query, past);
     return past.length;
   });
 }
 
-function announcement(row: PastDelivery) {
-  return deliveryExpired({
-    deliveryId: row.id,
-    eventId: row.event_id,
-    eventType: row.event_type,
-    subscriptionId: row.subscription_id,
-    tenant: row.tenant,
-    reason: null,
-    attempts: row.attempt_number,
-    lastOutcome: row.last_outcome,
-    lastStatusCode: row.last_status_code,
-  });
+/** Nothing is told of a resend that came too late: its delivery is again what it was. */
+function announcement(row: PastDelivery): OperationalEvent[] {
+  if (row.tenant === SYSTEM_TENANT || row.restore_state !== null) return [];
+  return [
+    deliveryExpired({
+      deliveryId: row.id,
+      eventId: row.event_id,
+      eventType: row.event_type,
+      subscriptionId: row.subscription_id,
+      tenant: row.tenant,
+      reason: null,
+      attempts: row.attempt_number,
+      lastOutcome: row.last_outcome,
+      lastStatusCode: row.last_status_code,
+    }),
+  ];
 }
 
 /** Moves deliveries that are locked already to the log. */
@@ -139,7 +140,7 @@ async function end(query: Query, past: readonly PastDelivery[]): Promise<void> {
     text: `
       with ended as (
         delete from posthorn.open_deliveries d using unnest($1::uuid[]) as past (id) where d.id = past.id
-        returning d.*, 'expired' as final_state, null::text as final_reason
+        returning d.*, ${endedAs('d', `'expired'`, 'null::text')}
       ), ${wakeOrdered('ended')}, ${logFinished('ended')}
       select 1`,
     values: [past.map((row) => row.id)],

@@ -6,7 +6,7 @@ import { BURST_MS } from '@posthorn/core';
  */
 
 /** A subscription whose attempts take longer than this on average is slow, in milliseconds. */
-export const SLOW_MS = 1000;
+const SLOW_MS = 1000;
 /** Tokens are waited for in portions of this much time, so that a fast pace is not one look per token. */
 const PORTION_MS = 50;
 

@@ -51,3 +51,12 @@ export function wakeOrdered(rows: string): string {
        where f.subscription_id = ordered.subscription_id
     )`;
 }
+
+/**
+ * How a delivery ends that nobody attempts any more: as `state`; but a resend of one that had finished gives it back
+ * the state it had, because nothing has become of it. Two columns, of a row of `open_deliveries`.
+ */
+export function endedAs(row: string, state: string, reason: string): string {
+  return `coalesce(${row}.restore_state, ${state}) as final_state,
+          case when ${row}.restore_state is null then ${reason} else ${row}.restore_reason end as final_reason`;
+}
