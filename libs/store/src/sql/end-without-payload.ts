@@ -1,0 +1,92 @@
+import { SYSTEM_TENANT, type Outcome } from '@posthorn/core';
+import type { Database } from '../database.js';
+import { deliveryExpired, insertOperationalEvents } from '../operational-events.js';
+import type { Lease } from './claim-deliveries.js';
+import { endedAs, logFinished } from './log-finished.js';
+
+interface EndedRow {
+  id: string;
+  event_id: string;
+  event_type: string;
+  subscription_id: string;
+  tenant: string;
+  attempt_number: number;
+  last_outcome: Outcome | null;
+  last_status_code: number | null;
+  final_state: string;
+  restore_state: string | null;
+}
+
+/**
+ * Ends claimed deliveries whose payload is not there any more: `cancelled` when it was erased, else `expired`, which is
+ * announced in the same transaction; a resend of one that had finished gives it back what it was. A claim that was lost
+ * meanwhile is left alone.
+ *
+ * Locks: deliveries, flows, replays, each in order of their ids. Indexes: the primary keys.
+ */
+export async function endWithoutPayload(
+  db: Database,
+  claims: readonly Pick<Lease, 'deliveryId' | 'attemptNumber'>[],
+): Promise<void> {
+  await db.transaction(async (query) => {
+    const ended = await query<EndedRow>({
+      name: 'end-without-payload',
+      text: `
+        with claim as materialized (
+          select d.id
+            from unnest($1::uuid[], $2::int[]) as c (id, number)
+            join posthorn.open_deliveries d on d.id = c.id
+           where d.state = 'in_flight' and d.attempt_number = c.number
+           order by d.id
+             for no key update of d
+        ), ended as (
+          delete from posthorn.open_deliveries d using claim where d.id = claim.id
+          returning d.*
+        ), flow as materialized (
+          select f.subscription_id from posthorn.flows f
+           where f.subscription_id in (select subscription_id from ended)
+           order by f.subscription_id
+             for no key update
+        ), freed as (
+          update posthorn.flows f
+             set in_flight = greatest(0, f.in_flight - n.ended),
+                 ready_at = case when f.backlogged and f.state in ('active', 'failing')
+                   then least(f.ready_at, greatest(now(), f.hold_until)) else f.ready_at end
+            from (select subscription_id, count(*)::int as ended from ended group by subscription_id) n
+           where f.subscription_id = n.subscription_id and f.subscription_id in (select subscription_id from flow)
+        ), final as (
+          select d.*, ${endedAs(
+            'd',
+            `case when e.payload_erased_at is null then 'expired' else 'cancelled' end`,
+            `case when e.payload_erased_at is not null then 'payload_erased' end`,
+          )}
+            from ended d
+            left join lateral (select payload_erased_at from posthorn.events where id = d.event_id) e on true
+        ), ${logFinished('final')}
+        select id, event_id, event_type, subscription_id, tenant, attempt_number, last_outcome, last_status_code,
+               final_state, restore_state
+          from final`,
+      values: [claims.map((claim) => claim.deliveryId), claims.map((claim) => claim.attemptNumber)],
+    });
+    const expired = ended.filter(
+      (row) => row.final_state === 'expired' && row.restore_state === null && row.tenant !== SYSTEM_TENANT,
+    );
+    await insertOperationalEvents(
+      db,
+      query,
+      expired.map((row) =>
+        deliveryExpired({
+          deliveryId: row.id,
+          eventId: row.event_id,
+          eventType: row.event_type,
+          subscriptionId: row.subscription_id,
+          tenant: row.tenant,
+          reason: null,
+          attempts: row.attempt_number,
+          lastOutcome: row.last_outcome,
+          lastStatusCode: row.last_status_code,
+        }),
+      ),
+    );
+  });
+}
