@@ -12,13 +12,15 @@ const TAKEN = 50;
 const MAX_PAGES_READ = 10 * TAKEN + 250;
 /** A window in which nothing matches reads its rows and nothing else: each a page, where they lie apart. */
 const MAX_PAGES_OF_WINDOW = 5_000 + 250;
-const HOUR_MS = 3_600_000;
+/** The log reaches from now on over as many partitions, which is as good as from then till now. */
+const DAYS = 30;
+const END_MS = Date.now() + (DAYS + 1) * 86_400_000;
 
 let store: TestStore;
 let db: Database;
 
 beforeAll(async () => {
-  store = await createTestStore();
+  store = await createTestStore(DAYS);
   db = store.db;
   await db.ping();
   await seed();
@@ -28,14 +30,15 @@ afterAll(async () => {
   await store.drop();
 });
 
-/** One row a millisecond until now, of 20 tenants with ten subscriptions each; one in three failed. */
+/** One row every 43 seconds, of 20 tenants with ten subscriptions each; one in three failed. A hundred are of a
+ * tenant that has no more. */
 async function seed(): Promise<void> {
   const now = new Date().toISOString();
   const rows = `
-    select n, posthorn.first_uuid_at(t.ms) as event_id, ('tenant' || n % 20) as tenant, 'type.' || n % 7 as type,
+    select n, posthorn.first_uuid_at(t.ms) as event_id, case when n % 600 = 0 then 'rare' else 'tenant' || n % 20 end as tenant, 'type.' || n % 7 as type,
            ('00000000-0000-7000-8000-' || lpad((n % 200)::text, 12, '0'))::uuid as subscription_id
       from generate_series(1, ${FINISHED}) n
-     cross join lateral (select '${now}'::timestamptz - (${FINISHED} - n) * interval '1 ms' as ms) t`;
+     cross join lateral (select '${now}'::timestamptz + n * interval '43 s' as ms) t`;
   await db.query({
     text: `
       insert into posthorn.deliveries (id, event_id, subscription_id, tenant, event_type, payload_bytes, state, reason,
@@ -54,7 +57,7 @@ async function seed(): Promise<void> {
     text: `insert into posthorn.payloads (event_id, body) select event_id, '{}' from (${rows}) r`,
   });
   await db.query({
-    text: `insert into posthorn.flows (subscription_id, tenant) select distinct subscription_id, tenant from (${rows}) r`,
+    text: `insert into posthorn.flows (subscription_id, tenant) select distinct on (subscription_id) subscription_id, tenant from (${rows}) r`,
   });
   await db.query({
     text: 'vacuum (analyze) posthorn.deliveries, posthorn.events, posthorn.payloads, posthorn.flows',
@@ -67,10 +70,10 @@ const ALL: ReplaySelection = {
   subscriptionId: null,
   eventType: null,
   states: ['exhausted', 'cancelled', 'expired'],
-  sinceMs: Date.now() - HOUR_MS,
-  untilMs: Date.now() + HOUR_MS,
+  sinceMs: Date.now(),
+  untilMs: END_MS,
   missedPatterns: null,
-  startedAt: new Date(Date.now() + HOUR_MS),
+  startedAt: new Date(END_MS),
 };
 
 type Find = typeof findInLog;
@@ -102,7 +105,7 @@ async function cost(find: Find, selection: ReplaySelection): Promise<{ pages: nu
 function literal(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return `'{${value.join()}}'`;
-  return `'${value instanceof Date ? value.toISOString() : String(value as string | number)}'`;
+  return `'${value instanceof Date ? value.toISOString() : (value as string)}'`;
 }
 
 describe('a step of a replay is found by an index', () => {
@@ -112,6 +115,7 @@ describe('a step of a replay is found by an index', () => {
     ['of a subscription, with what succeeded', { subscriptionId: SUBSCRIPTION, ...WITH_SUCCEEDED }],
     ['of a tenant', { tenant: 'tenant7' }],
     ['of a tenant, with what succeeded', { tenant: 'tenant7', ...WITH_SUCCEEDED }],
+    ['of a tenant that has little', { tenant: 'rare' }],
     ['of an event type', { eventType: 'type.3' }],
     ['of an event type, with what succeeded', { eventType: 'type.3', ...WITH_SUCCEEDED }],
     ['of all', {}],
@@ -141,7 +145,7 @@ describe('a step of a replay is found by an index', () => {
   it('of missed events', async () => {
     // Another one of the tenant: it has no delivery of these events.
     const missed = { tenant: 'tenant7', subscriptionId: '00000000-0000-7000-8000-000000000027' };
-    const patterns = { missedPatterns: ['type.*'], startedAt: new Date(Date.now() + HOUR_MS) };
+    const patterns = { missedPatterns: ['type.*'], startedAt: new Date(END_MS) };
     const { pages, found } = await cost(findMissed, { ...ALL, ...missed, ...patterns });
     expect(found.ids).toHaveLength(TAKEN);
     // Each is looked up in three more tables.
@@ -184,6 +188,6 @@ it('taking a step reads and writes what it takes, however long the log is', asyn
     const plan = explained!['QUERY PLAN'][0].Plan;
     return plan['Shared Hit Blocks']! + plan['Shared Read Blocks']!;
   });
-  // Every row is written to nine indexes.
-  expect(pages).toBeLessThan(60 * TAKEN);
+  // Every row leaves one place and is written, with its indexes, to another.
+  expect(pages).toBeLessThan(20 * TAKEN);
 });
