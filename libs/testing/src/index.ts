@@ -1,3 +1,4 @@
+export { BACKENDS, onEvery, startOnEveryBackend, type Deployments } from './every-backend.js';
 export { endWithTheTests } from './guardian.js';
 export { startFaultyProxy, type FaultyProxy } from './faulty-proxy.js';
 export { createTestDatabase, type TestDatabase } from './postgres.js';
