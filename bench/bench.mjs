@@ -17,7 +17,7 @@ const HELP = `npm run bench -- [fair] [options]
   --seconds N                length of one measurement (10)
   --neighbours LIST          fair: which of never, fails, limited (all of them)
   --backlog N                fair: events of the neighbour (20000)
-  --emission SECONDS         fair: how long the neighbour takes to emit them (0.4 of --seconds)
+  --emission SECONDS         fair: how long the neighbour takes to emit them (all of --seconds)
   --rate N                   fair: events a second of the tenant that is measured (half of its capacity, measured)
   --set NAME=VALUE           a setting of api and worker, see docs/configuration.md; may be repeated
   --out FILE                 where the result goes, as JSON (dist/bench/)
@@ -101,7 +101,7 @@ function readOptions() {
     seconds: number('seconds', 2),
     neighbours: values.neighbours.split(','),
     backlog: Math.floor(number('backlog', 100)),
-    emission: values.emission === undefined ? 0.4 * number('seconds', 2) : number('emission', 0),
+    emission: values.emission === undefined ? number('seconds', 2) : number('emission', 0),
     ...(values.rate !== undefined && { rate: number('rate', 1) }),
     settings,
     out: values.out,

@@ -294,7 +294,12 @@ export const settings = {
     String(10 * SECOND),
     'Wait before the first probe of a held subscription; it doubles with each probe that fails.',
   ),
-  PROBE_MAX_MS: defaulting('Fairness', integer(100, 7 * DAY), String(1 * HOUR), 'Longest wait between probes.'),
+  PROBE_MAX_MS: defaulting(
+    'Fairness',
+    integer(100, 7 * DAY),
+    String(1 * HOUR),
+    'Longest wait between probes.',
+  ),
   DISABLE_AFTER_FAILURES: defaulting(
     'Fairness',
     integer(1, 100_000),

@@ -38,8 +38,11 @@ export interface EventIntakeOptions {
   onCommit?: (group: { requests: number; events: number }) => void;
 }
 
-/** Bounds of one transaction. Past them the locks and the WAL of one group cost more than a second commit. */
-const MAX_GROUP = { rows: 5000, bytes: 16 * 1024 * 1024 };
+/**
+ * Bounds of one transaction. A thousand rows take some 50 ms, which is what an event waits at most for the batch of a
+ * stranger that came just before it; past that a second commit costs little.
+ */
+const MAX_GROUP = { rows: 1000, bytes: 16 * 1024 * 1024 };
 
 /**
  * The door: every accepted event goes through here, many requests to a transaction.
