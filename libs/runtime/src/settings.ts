@@ -380,7 +380,7 @@ export const settings = {
     'Worker',
     integer(100, 10 * MINUTE),
     String(15 * SECOND),
-    'How long a delivery that was offered waits before it is offered again, in case its hint was lost.',
+    'How long a delivery that was hinted at or looked at is left alone before a worker looks again.',
   ),
   HOUSEKEEPING_INTERVAL_MS: defaulting(
     'Worker',
