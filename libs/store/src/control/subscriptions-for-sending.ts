@@ -1,5 +1,6 @@
 import type { RetryPolicy } from '@posthorn/core';
 import type { Database } from '../database.js';
+import { isKeyOf } from '../sql/found-by-index.js';
 
 /** What a worker needs to attempt a subscription's deliveries, as of `version` of its flow. */
 export interface SubscriptionForSending {
@@ -56,14 +57,14 @@ export async function loadSubscriptionsForSending(
       select s.id, s.tenant, f.version, s.url, s.headers, s.timeout_ms, s.retry,
              live.ids as secret_ids, live.sealed, live.expires_ms
         from posthorn.subscriptions s
-        join posthorn.flows f on f.subscription_id = s.id
+        join posthorn.flows f on ${isKeyOf('f.subscription_id', 's.id')}
        cross join lateral (
              select coalesce(array_agg(k.id order by k.created_at desc, k.id desc), '{}') as ids,
                     coalesce(array_agg(k.sealed order by k.created_at desc, k.id desc), '{}') as sealed,
                     coalesce(array_agg(extract(epoch from k.expires_at)::float8 * 1000
                                        order by k.created_at desc, k.id desc), '{}') as expires_ms
                from posthorn.subscription_secrets k
-              where k.subscription_id = s.id
+              where ${isKeyOf('k.subscription_id', 's.id')}
                 and (k.expires_at is null or k.expires_at > clock_timestamp())) live
        where s.id = any($1::uuid[]) and s.deleted_at is null`,
     values: [ids],

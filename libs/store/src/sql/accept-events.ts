@@ -1,4 +1,5 @@
 import type { Database, Query } from '../database.js';
+import { isKeyOf } from './found-by-index.js';
 
 /** An event that passed every check, with its id, its time and its bytes as they will be sent. */
 export interface EventToAccept {
@@ -64,8 +65,11 @@ export async function insertEvents(
                    s.subscription_id
               from incoming e
               join pattern p using (index)
-              join posthorn.subscription_patterns s on s.tenant = e.tenant and s.pattern = p.pattern) m
-          left join posthorn.flows f on f.subscription_id = m.subscription_id
+             cross join lateral (
+                   select subscription_id from posthorn.subscription_patterns
+                    where tenant = e.tenant and pattern = p.pattern
+                   offset 0) s) m -- offset: it stays a look-up for each
+          left join posthorn.flows f on ${isKeyOf('f.subscription_id', 'm.subscription_id')}
       ), opened as (
         insert into posthorn.open_deliveries
           (id, event_id, subscription_id, tenant, event_type, payload_bytes, due_at, offer_at)

@@ -1,5 +1,6 @@
 import type { Database } from '../database.js';
 import { inScope, scopeParameter, type TenantScope } from '../tenant-scope.js';
+import { isKeyOf } from './found-by-index.js';
 import { logFinished, wakeOrdered } from './log-finished.js';
 
 export type CancelResult = 'cancelled' | 'in_flight' | 'finished' | 'not_found';
@@ -41,9 +42,8 @@ export async function cancelOpenDeliveriesOfDeleted(db: Database, limit: number)
     name: 'cancel-deliveries-of-deleted',
     text: `
       with deleted as materialized (
-        select s.id, exists (
-                 select from posthorn.open_deliveries d where d.subscription_id = s.id and d.state = 'pending'
-               ) as has_pending
+        select s.id, (select true from posthorn.open_deliveries
+                       where subscription_id = s.id and state = 'pending' limit 1) is not null as has_pending
           from posthorn.subscriptions s
          where s.deleted_at is not null and s.backlog_cancelled_at is null
          -- those whose deliveries are all in flight must not keep the others waiting
@@ -57,12 +57,13 @@ export async function cancelOpenDeliveriesOfDeleted(db: Database, limit: number)
              order by id limit $1 for update skip locked) d
          limit $1
       ), gone as (
-        delete from posthorn.open_deliveries d using open where d.id = open.id
+        delete from posthorn.open_deliveries d using open where ${isKeyOf('d.id', 'open.id')}
         returning d.*, 'cancelled' as final_state, 'subscription_deleted' as final_reason
       ), ${logFinished('gone')}, done as (
         update posthorn.subscriptions s set backlog_cancelled_at = now()
           from deleted
-         where s.id = deleted.id and not exists (select from posthorn.open_deliveries d where d.subscription_id = s.id)
+         where ${isKeyOf('s.id', 'deleted.id')}
+           and (select true from posthorn.open_deliveries where subscription_id = s.id limit 1) is null
       )
       select count(*)::int as ended from gone`,
     values: [limit],

@@ -8,6 +8,7 @@ import {
   tokens,
   tokensDueAfter,
 } from './flow-limits.js';
+import { isKeyAmong, isKeyOf } from './found-by-index.js';
 import { logFinished } from './log-finished.js';
 
 /** A worker's time-limited right to make one attempt. */
@@ -118,7 +119,7 @@ export async function claimDeliveries(
       ), flow as materialized (
         select f.*
           from posthorn.flows f
-         where f.subscription_id in (select subscription_id from wanted)
+         where ${isKeyAmong('f.subscription_id', 'select subscription_id from wanted')}
          order by f.subscription_id
            for no key update
       ), asked as (
@@ -185,11 +186,11 @@ export async function claimDeliveries(
                  when f.rate_count is not null and m.tokens - m.leased < 1 then ${tokensDueAfter('f', 'm.leased')}
                  else now() end
           from moved m
-         where f.subscription_id = m.subscription_id
+         where ${isKeyOf('f.subscription_id', 'm.subscription_id')}
       ), orphaned as (
         delete from posthorn.open_deliveries d
          using wanted w
-         where d.id = w.id and w.subscription_id not in (select subscription_id from flow)
+         where ${isKeyOf('d.id', 'w.id')} and w.subscription_id not in (select subscription_id from flow)
         returning d.*, 'cancelled' as final_state, 'subscription_deleted' as final_reason
       ), ${logFinished('orphaned')}
       update posthorn.open_deliveries d
@@ -199,7 +200,7 @@ export async function claimDeliveries(
              offer_at = case when d.offer_at = 'infinity' then now() + ${milliseconds('m.lease_ms')} else d.offer_at end
         from granted g
         join moved m using (subscription_id)
-       where d.id = g.id
+       where ${isKeyOf('d.id', 'g.id')}
       returning d.id, d.event_id, d.subscription_id, m.version, d.tenant, d.event_type, d.payload_bytes, d.trigger,
                 d.attempt_number, d.retry_step, d.lost_run, d.restore_state, m.fifo and m.blocks_on_exhausted as blocks_order,
                 m.lease_ms, greatest(0, extract(epoch from now() - d.due_at)::float8 * 1000) as waited_ms,
@@ -255,19 +256,19 @@ export async function releaseClaims(
       with claim as materialized (
         select d.id
           from unnest($1::uuid[], $2::int[]) as c (id, number)
-          join posthorn.open_deliveries d on d.id = c.id
+          join posthorn.open_deliveries d on ${isKeyOf('d.id', 'c.id')}
          where d.state = 'in_flight' and d.attempt_number = c.number
-         order by d.id
+         order by c.id
            for no key update of d
       ), released as (
         update posthorn.open_deliveries d
            set state = 'pending', leased_at = null, lease_until = null, offer_at = now()
           from claim
-         where d.id = claim.id
+         where ${isKeyOf('d.id', 'claim.id')}
         returning d.subscription_id
       ), flow as materialized (
         select f.subscription_id from posthorn.flows f
-         where f.subscription_id in (select subscription_id from released)
+         where ${isKeyAmong('f.subscription_id', 'select subscription_id from released')}
          order by f.subscription_id
            for no key update
       )
@@ -275,21 +276,22 @@ export async function releaseClaims(
          set in_flight = greatest(0, f.in_flight - n.released),
              ready_at = case when f.backlogged and f.state in ('active', 'failing')
                then least(f.ready_at, greatest(now(), f.hold_until)) else f.ready_at end
-        from (select subscription_id, count(*)::int as released from released group by subscription_id) n
-       where f.subscription_id = n.subscription_id and f.subscription_id in (select subscription_id from flow)`,
+        from (select subscription_id, count(*)::int as released from released
+               where subscription_id in (select subscription_id from flow) group by subscription_id) n
+       where ${isKeyOf('f.subscription_id', 'n.subscription_id')}`,
     values: [claims.map((claim) => claim.deliveryId), claims.map((claim) => claim.attemptNumber)],
   });
 }
 
 /** The bodies of events, by event id. An event whose payload is gone is absent. Index: the partitions' keys. */
 export async function readPayloads(db: Database, eventIds: readonly string[]): Promise<Map<string, Buffer>> {
-  // A join per id, because "= any(array)" would probe the index of every partition.
+  // Each by itself, because "= any(array)" would probe the index of every partition.
   const rows = await db.query<{ event_id: string; body: Buffer }>({
     name: 'read-payloads',
     text: `
       select p.event_id, p.body
         from unnest($1::uuid[]) as wanted (id)
-        cross join lateral (select event_id, body from posthorn.payloads where event_id = wanted.id) p`,
+        cross join lateral (select event_id, body from posthorn.payloads where event_id = wanted.id limit 1) p`,
     values: [eventIds],
   });
   return new Map(rows.map((row) => [row.event_id, row.body]));

@@ -1,4 +1,5 @@
 import type { Database } from '../database.js';
+import { isKeyOf } from './found-by-index.js';
 
 /** Every open delivery, once. */
 export interface OpenDeliveryCounts {
@@ -66,7 +67,8 @@ export async function readWaitAges(db: Pick<Database, 'query'>, offerAfterMs: nu
                        limit ${MAX_LOOK}) first_to_look_at
                where state = 'pending' and due_at <= now()
                  and not exists (select from posthorn.flows f
-                                  where f.subscription_id = first_to_look_at.subscription_id and f.backlogged)) as due_ms,
+                                  where ${isKeyOf('f.subscription_id', 'first_to_look_at.subscription_id')}
+                                    and f.backlogged)) as due_ms,
              (select extract(epoch from now() - ready_at)::float8 * 1000
                 from posthorn.flows
                where ready_at <= now() and ready_at < 'infinity' and backlogged -- as the index has it

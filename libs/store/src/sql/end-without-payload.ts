@@ -2,6 +2,7 @@ import { SYSTEM_TENANT, type Outcome } from '@posthorn/core';
 import type { Database } from '../database.js';
 import { deliveryExpired, insertOperationalEvents } from '../operational-events.js';
 import type { Lease } from './claim-deliveries.js';
+import { isKeyAmong, isKeyOf } from './found-by-index.js';
 import { endedAs, logFinished } from './log-finished.js';
 
 interface EndedRow {
@@ -35,16 +36,16 @@ export async function endWithoutPayload(
         with claim as materialized (
           select d.id
             from unnest($1::uuid[], $2::int[]) as c (id, number)
-            join posthorn.open_deliveries d on d.id = c.id
+            join posthorn.open_deliveries d on ${isKeyOf('d.id', 'c.id')}
            where d.state = 'in_flight' and d.attempt_number = c.number
-           order by d.id
+           order by c.id
              for no key update of d
         ), ended as (
-          delete from posthorn.open_deliveries d using claim where d.id = claim.id
+          delete from posthorn.open_deliveries d using claim where ${isKeyOf('d.id', 'claim.id')}
           returning d.*
         ), flow as materialized (
           select f.subscription_id from posthorn.flows f
-           where f.subscription_id in (select subscription_id from ended)
+           where ${isKeyAmong('f.subscription_id', 'select subscription_id from ended')}
            order by f.subscription_id
              for no key update
         ), freed as (
@@ -52,8 +53,9 @@ export async function endWithoutPayload(
              set in_flight = greatest(0, f.in_flight - n.ended),
                  ready_at = case when f.backlogged and f.state in ('active', 'failing')
                    then least(f.ready_at, greatest(now(), f.hold_until)) else f.ready_at end
-            from (select subscription_id, count(*)::int as ended from ended group by subscription_id) n
-           where f.subscription_id = n.subscription_id and f.subscription_id in (select subscription_id from flow)
+            from (select subscription_id, count(*)::int as ended from ended
+                   where subscription_id in (select subscription_id from flow) group by subscription_id) n
+           where ${isKeyOf('f.subscription_id', 'n.subscription_id')}
         ), final as (
           select d.*, ${endedAs(
             'd',
@@ -61,7 +63,7 @@ export async function endWithoutPayload(
             `case when e.payload_erased_at is not null then 'payload_erased' end`,
           )}
             from ended d
-            left join lateral (select payload_erased_at from posthorn.events where id = d.event_id) e on true
+            left join lateral (select payload_erased_at from posthorn.events where id = d.event_id limit 1) e on true
         ), ${logFinished('final')}
         select id, event_id, event_type, subscription_id, tenant, attempt_number, last_outcome, last_status_code,
                final_state, restore_state

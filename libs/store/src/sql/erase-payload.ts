@@ -1,5 +1,6 @@
 import type { Database, Query } from '../database.js';
 import { inScope, scopeParameter, type TenantScope } from '../tenant-scope.js';
+import { isKeyOf } from './found-by-index.js';
 import { endedAs, logFinished, wakeOrdered } from './log-finished.js';
 
 /**
@@ -48,7 +49,7 @@ async function eraseContent(query: Query, eventId: string): Promise<void> {
         delete from posthorn.response_bodies
          where delivery_id >= $2 and delivery_id <= $3 and delivery_id in (select id from delivery)
       ), ended as (
-        delete from posthorn.open_deliveries d using pending where d.id = pending.id
+        delete from posthorn.open_deliveries d using pending where ${isKeyOf('d.id', 'pending.id')}
         returning d.*, ${endedAs('d', `'cancelled'`, `'payload_erased'`)}
       ), ${wakeOrdered('ended')}, ${logFinished('ended')}
       select 1`,

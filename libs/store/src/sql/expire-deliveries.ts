@@ -1,6 +1,7 @@
 import { SYSTEM_TENANT, type FinishedState, type Outcome } from '@posthorn/core';
 import type { Database, Query, Statement } from '../database.js';
 import { deliveryExpired, insertOperationalEvents, type OperationalEvent } from '../operational-events.js';
+import { isKeyOf } from './found-by-index.js';
 import { endedAs, logFinished, wakeOrdered } from './log-finished.js';
 
 /** More would keep the transaction, and with it every vacuum, waiting for its operational events. */
@@ -139,7 +140,7 @@ async function end(query: Query, past: readonly PastDelivery[]): Promise<void> {
     name: 'expire-deliveries',
     text: `
       with ended as (
-        delete from posthorn.open_deliveries d using unnest($1::uuid[]) as past (id) where d.id = past.id
+        delete from posthorn.open_deliveries d using unnest($1::uuid[]) as past (id) where ${isKeyOf('d.id', 'past.id')}
         returning d.*, ${endedAs('d', `'expired'`, 'null::text')}
       ), ${wakeOrdered('ended')}, ${logFinished('ended')}
       select 1`,

@@ -2,6 +2,7 @@ import { patternsMatching, uuidTimeMs, type DeliveryFacts, type ExplanationFacts
 import type { Database } from '../database.js';
 import { inScope, scopeParameter, type TenantScope } from '../tenant-scope.js';
 import { epochMs, FLOW_COLUMNS, flowFactsOf, headOf, type FlowColumnsOrNull } from './flow-facts.js';
+import { isKeyOf } from './found-by-index.js';
 
 /** An event as far as it takes to explain where it went. */
 export type EventToExplain = ExplanationFacts['event'];
@@ -34,7 +35,7 @@ export async function readEventToExplain(
                or exists (select from posthorn.attempts a
                            where a.delivery_id between $3 and $4 and a.trigger = 'test'
                              and exists (select from posthorn.deliveries d
-                                          where d.id = a.delivery_id and d.event_id = e.id))) as is_test
+                                          where ${isKeyOf('d.id', 'a.delivery_id')} and d.event_id = e.id))) as is_test
         from posthorn.events e
        where e.id = $1 and ${inScope('$2', 'e.tenant')}`,
     values: [id, scopeParameter(scope), ...deliveryIdsOf(id)],
@@ -147,8 +148,8 @@ export async function readExplanationFacts(
              coalesce(o.last_status_code, l.last_status_code) as last_status_code, a.error_code as last_error_code,
              head.id as head_id, head.state as head_state, ${epochMs('head.due_at')} as head_due_ms
         from candidate c
-        join posthorn.subscriptions s on s.id = c.id and ${inScope('$7', 's.tenant')}
-        left join posthorn.flows f on f.subscription_id = s.id
+        join posthorn.subscriptions s on ${isKeyOf('s.id', 'c.id')} and ${inScope('$7', 's.tenant')}
+        left join posthorn.flows f on ${isKeyOf('f.subscription_id', 's.id')}
         left join lateral (
           select * from posthorn.open_deliveries d where d.id = posthorn.delivery_id($1, s.id) limit 1) o on true
         left join lateral (

@@ -5,7 +5,7 @@ export async function unknownTenants(db: Database, ids: readonly string[]): Prom
   const rows = await db.query<{ id: string }>({
     name: 'unknown-tenants',
     text: `select id from unnest($1::text[]) as t (id)
-            where not exists (select from posthorn.tenants known where known.id = t.id)`,
+            where (select true from posthorn.tenants where id = t.id limit 1) is null`,
     values: [ids],
   });
   return rows.map((row) => row.id);
@@ -16,7 +16,7 @@ export async function unknownEventTypes(db: Database, names: readonly string[]):
   const rows = await db.query<{ name: string }>({
     name: 'unknown-event-types',
     text: `select name from unnest($1::text[]) as t (name)
-            where not exists (select from posthorn.event_types known where known.name = t.name)`,
+            where (select true from posthorn.event_types where name = t.name limit 1) is null`,
     values: [names],
   });
   return rows.map((row) => row.name);

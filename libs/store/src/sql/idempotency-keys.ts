@@ -1,4 +1,5 @@
 import type { Query } from '../database.js';
+import { isKeyAmong, isKeyOf } from './found-by-index.js';
 
 export interface KeyToTake {
   digest: Buffer;
@@ -57,7 +58,7 @@ export async function answerKeys(
     text: `
       update posthorn.idempotency_keys k set response = a.response
         from unnest($1::bytea[], $2::bytea[]) as a (digest, response)
-       where k.digest = a.digest`,
+       where ${isKeyOf('k.digest', 'a.digest')}`,
     values: [answers.map((answer) => answer.digest), answers.map((answer) => answer.response)],
   });
 }
@@ -77,8 +78,11 @@ export async function deleteExpiredKeys(query: Query, limit: number): Promise<nu
     name: 'delete-expired-keys',
     text: `
       delete from posthorn.idempotency_keys
-       where digest in (select digest from posthorn.idempotency_keys where expires_at <= now()
-                         order by expires_at limit $1 for update skip locked)
+       where ${isKeyAmong(
+         'digest',
+         `select digest from posthorn.idempotency_keys where expires_at <= now()
+                                      order by expires_at limit $1 for update skip locked`,
+       )}
       returning 1`,
     values: [limit],
   });

@@ -9,7 +9,7 @@ import {
 import type { Database } from '../database.js';
 import { inScope, scopeCondition, scopeParameter, type TenantScope } from '../tenant-scope.js';
 import type { Slice } from '../slice.js';
-import { foundByIndex, isEqual } from './found-by-index.js';
+import { foundByIndex, isEqual, isKeyOf } from './found-by-index.js';
 import { epochMs, FLOW_COLUMNS, headOf, type FlowColumnsOrNull } from './flow-facts.js';
 
 export interface DeliveryFilter {
@@ -66,7 +66,7 @@ function withFlow(deliveries: string): string {
     select d.*, ${FLOW_COLUMNS}, coalesce(head.id <> d.id, false) as is_behind, ${epochMs('now()')} as now_ms
       from (${deliveries}) d
       left join posthorn.flows f
-        on f.subscription_id = d.subscription_id and d.state = 'pending' and d.trigger = 'schedule'
+        on ${isKeyOf('f.subscription_id', 'd.subscription_id')} and d.state = 'pending' and d.trigger = 'schedule'
       left join ${headOf('f', 'd.subscription_id')} head on true`;
 }
 

@@ -1,3 +1,5 @@
+import { isKeyAmong, isKeyOf } from './found-by-index.js';
+
 /**
  * The last step of every statement that finishes deliveries: they go to the log, and count for the replay they
  * belong to. Two parts of a `with`: `logged` and `counted`.
@@ -18,7 +20,7 @@ export function logFinished(rows: string): string {
         from ${rows}
     ), replayed as materialized (
       select p.id from posthorn.replays p
-       where p.id in (select replay_id from ${rows} where replay_id is not null)
+       where ${isKeyAmong('p.id', `select replay_id from ${rows} where replay_id is not null`)}
        order by p.id
          for no key update
     ), counted as (
@@ -27,8 +29,8 @@ export function logFinished(rows: string): string {
         from (select replay_id,
                      count(*) filter (where final_state = 'succeeded') as succeeded,
                      count(*) filter (where final_state <> 'succeeded') as failed
-                from ${rows} group by replay_id) done
-       where p.id = done.replay_id and p.id in (select id from replayed)
+                from ${rows} where replay_id in (select id from replayed) group by replay_id) done
+       where ${isKeyOf('p.id', 'done.replay_id')}
     )`;
 }
 
@@ -43,12 +45,12 @@ export function wakeOrdered(rows: string): string {
     ordered as materialized (
       select f.subscription_id from posthorn.flows f
        where f.fifo and f.backlogged and f.state in ('active', 'failing')
-         and f.subscription_id in (select subscription_id from ${rows})
+         and ${isKeyAmong('f.subscription_id', `select subscription_id from ${rows}`)}
        order by f.subscription_id
          for no key update
     ), woken as (
       update posthorn.flows f set ready_at = least(f.ready_at, greatest(now(), f.hold_until)) from ordered
-       where f.subscription_id = ordered.subscription_id
+       where ${isKeyOf('f.subscription_id', 'ordered.subscription_id')}
     )`;
 }
 

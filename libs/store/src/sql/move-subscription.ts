@@ -1,6 +1,7 @@
 import { SYSTEM_TENANT, type HealthMove, type SubscriptionHealth } from '@posthorn/core';
 import type { Database, Query } from '../database.js';
 import { insertOperationalEvents, subscriptionMoved, type MovedFlow } from '../operational-events.js';
+import { isKeyOf } from './found-by-index.js';
 
 /** What a decision about a subscription was based on. */
 export type DecidedOn = Pick<SubscriptionHealth, 'state' | 'failures' | 'failingForMs' | 'probeStep'>;
@@ -80,7 +81,7 @@ async function moveFlow(
                when $6 = 'failing' or not f.backlogged then f.ready_at
                else greatest(now(), hold.until) end
         from hold
-       where f.subscription_id = hold.subscription_id
+       where ${isKeyOf('f.subscription_id', 'hold.subscription_id')}
       returning f.subscription_id as "subscriptionId", f.tenant, f.state, f.state_reason as reason,
                 f.state_since as since, f.failures, f.last_success_at as "lastSuccessAt",
                 case when f.state = 'held' then f.hold_until end as "nextProbeAt"`,

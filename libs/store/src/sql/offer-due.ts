@@ -1,5 +1,6 @@
 import type { FinishedState, Lane, Trigger } from '@posthorn/core';
 import type { Database } from '../database.js';
+import { isKeyAmong, isKeyOf } from './found-by-index.js';
 
 /** A lease that ran out: nobody recorded what came of its attempt. */
 export interface LostLease {
@@ -60,7 +61,7 @@ export async function lookAtDue(db: Database, limit: number, offerAfterMs: numbe
       ), backlogged as materialized (
         select f.subscription_id
           from posthorn.flows f
-         where f.subscription_id in (select subscription_id from due where waits) and f.backlogged
+         where ${isKeyAmong('f.subscription_id', 'select subscription_id from due where waits')} and f.backlogged
          order by f.subscription_id
            for key share
       ), judged as (
@@ -72,7 +73,7 @@ export async function lookAtDue(db: Database, limit: number, offerAfterMs: numbe
                              when d.lease_until > now() then d.lease_until
                              else now() + $2::float8 * interval '1 millisecond' end
         from judged j
-       where d.id = j.id
+       where ${isKeyOf('d.id', 'j.id')}
       returning d.id, d.subscription_id, d.lane, j.parked, d.lease_until <= now() as lost, d.attempt_number, d.trigger, d.retry_step,
                 d.lost_run, d.restore_state, d.leased_at,
                 coalesce((select f.fifo and f.blocks_on_exhausted from posthorn.flows f
@@ -114,7 +115,8 @@ export async function offerNow(db: Database, ids: readonly string[]): Promise<vo
          order by id
            for no key update skip locked
       )
-      update posthorn.open_deliveries d set offer_at = now() from hinted where d.id = hinted.id`,
+      update posthorn.open_deliveries d set offer_at = now() from hinted
+       where ${isKeyOf('d.id', 'hinted.id')}`,
     values: [ids],
   });
 }

@@ -2,6 +2,7 @@ import { inTurn, type Lane } from '@posthorn/core';
 import type { Database } from '../database.js';
 import type { SuspectTerms } from './claim-deliveries.js';
 import { isSuspect, milliseconds, mostInFlight, tokens } from './flow-limits.js';
+import { isKeyAmong, isKeyOf } from './found-by-index.js';
 
 export interface PickTerms {
   /** How many deliveries are wanted. */
@@ -69,20 +70,21 @@ export async function pickBacklog(db: Database, terms: PickTerms): Promise<Picke
           from ready r
       ), chosen as materialized (
         select c.subscription_id
-          from compared c join posthorn.tenants t on t.id = c.tenant
+          from compared c join posthorn.tenants t on ${isKeyOf('t.id', 'c.tenant')}
          where c.nth <= ceil($1::float8 / least((select count(distinct tenant) from ready), ${MAX_SERVED}))
          order by c.nth, t.served_at, t.id
          limit least($1, ${MAX_SERVED})
       ), flow as materialized (
         select f.* from posthorn.flows f
-         where f.subscription_id in (select subscription_id from chosen) and f.ready_at <= now()
+         where ${isKeyAmong('f.subscription_id', 'select subscription_id from chosen')} and f.ready_at <= now()
            for no key update skip locked
       ), tenant as materialized (
         select t.id from posthorn.tenants t
-         where t.id in (select tenant from flow)
+         where ${isKeyAmong('t.id', 'select tenant from flow')}
            for no key update skip locked
       ), remembered as (
-        update posthorn.tenants t set served_at = clock_timestamp() from tenant where t.id = tenant.id
+        update posthorn.tenants t set served_at = clock_timestamp() from tenant
+         where ${isKeyOf('t.id', 'tenant.id')}
       ), counted as (
         select f.*, ceil($1::float8 / (select count(distinct tenant) from flow)) as of_tenant,
                count(*) over (partition by f.tenant) as flows,
@@ -122,7 +124,7 @@ export async function pickBacklog(db: Database, terms: PickTerms): Promise<Picke
                                when p.fifo and p.head_due_at > now() then p.head_due_at
                                else now() + ${milliseconds(String(REPICK_MS))} end
           from picked p
-         where f.subscription_id = p.subscription_id
+         where ${isKeyOf('f.subscription_id', 'p.subscription_id')}
       )
       select p.subscription_id, p.most, p.served as turn, p.first, p.retry, p.replay, null::float8 as next_in_ms
         from picked p where p.able > 0 and (not p.fifo or p.head_due_at is null or p.head_due_at <= now())

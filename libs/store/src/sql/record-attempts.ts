@@ -16,6 +16,7 @@ import {
   type OperationalEvent,
 } from '../operational-events.js';
 import { milliseconds } from './flow-limits.js';
+import { isKeyAmong, isKeyOf } from './found-by-index.js';
 import { logFinished } from './log-finished.js';
 
 /** One attempt as it is kept: what was sent, to where, what came back, how long each part took. */
@@ -227,9 +228,9 @@ async function recordWith(
                r.retry_step, r.lost_run, r.outcome, r.status_code, r.trigger, r.started_at, r.duration_ms,
                coalesce(r.status_code / 100, 0)::smallint as status_class
           from result r
-          join posthorn.open_deliveries d on d.id = r.id
+          join posthorn.open_deliveries d on ${isKeyOf('d.id', 'r.id')}
          where d.state = 'in_flight' and d.attempt_number = r.number
-         order by d.id
+         order by r.id
            for no key update of d
       ), waiting as (
         update posthorn.open_deliveries d
@@ -242,11 +243,11 @@ async function recordWith(
                retry_step = o.retry_step, lost_run = o.lost_run,
                last_outcome = o.outcome, last_status_code = o.status_code, status_class = o.status_class
           from ours o
-         where d.id = o.id and o.move = 'pending'
+         where ${isKeyOf('d.id', 'o.id')} and o.move = 'pending'
       ), finished as (
         delete from posthorn.open_deliveries d
          using ours o
-         where d.id = o.id and o.move <> 'pending'
+         where ${isKeyOf('d.id', 'o.id')} and o.move <> 'pending'
         returning d.id, d.event_id, d.subscription_id, d.tenant, d.event_type, d.payload_bytes, d.attempt_number,
                   d.replay_id, o.outcome as last_outcome, o.status_code as last_status_code, o.status_class,
                   case o.move when 'restored' then d.restore_state else o.move end as final_state,
@@ -266,7 +267,7 @@ async function recordWith(
       ), flow as materialized (
         select f.*
           from posthorn.flows f
-         where f.subscription_id in (select subscription_id from tally union select subscription_id from asked)
+         where ${isKeyAmong('f.subscription_id', 'select subscription_id from tally union select subscription_id from asked')}
          order by f.subscription_id
            for no key update
       ), effect as materialized (
@@ -336,7 +337,7 @@ async function recordWith(
                                when f.ready_at = 'infinity' or d.is_back then now()
                                else f.ready_at end
           from decided d
-         where f.subscription_id = d.subscription_id
+         where ${isKeyOf('f.subscription_id', 'd.subscription_id')}
       ), ${logFinished('finished')}
       select subscription_id, tenant, id as delivery_id, event_id, event_type,
              case when move = 'exhausted' and trigger <> 'test' then reason end as reason, attempt_number as attempts, outcome, status_code,

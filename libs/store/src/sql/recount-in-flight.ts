@@ -1,4 +1,5 @@
 import type { Database } from '../database.js';
+import { isKeyAmong, isKeyOf } from './found-by-index.js';
 
 /**
  * Mends the in-flight counts of flows that do not agree with their deliveries; returns how many. Both change in the
@@ -21,7 +22,7 @@ export async function recountInFlight(db: Database): Promise<number> {
          where f.in_flight <> coalesce(c.in_flight, 0)
       ), locked as materialized (
         select f.subscription_id from posthorn.flows f
-         where f.subscription_id in (select subscription_id from wrong)
+         where ${isKeyAmong('f.subscription_id', 'select subscription_id from wrong')}
          order by f.subscription_id
            for no key update
       )
@@ -29,8 +30,8 @@ export async function recountInFlight(db: Database): Promise<number> {
          set in_flight = greatest(0, f.in_flight + w.off_by),
              ready_at = case when f.backlogged and f.state in ('active', 'failing', 'held')
                then least(f.ready_at, greatest(now(), f.hold_until)) else f.ready_at end
-        from wrong w
-       where f.subscription_id = w.subscription_id and f.subscription_id in (select subscription_id from locked)
+        from wrong w join locked using (subscription_id)
+       where ${isKeyOf('f.subscription_id', 'w.subscription_id')}
       returning 1`,
   });
   return rows.length;

@@ -2,6 +2,7 @@ import { firstUuidAt, type FinishedState } from '@posthorn/core';
 import type { Database, Query } from '../database.js';
 import type { Slice } from '../slice.js';
 import { inScope, scopeCondition, scopeParameter, tenantFilter, type TenantScope } from '../tenant-scope.js';
+import { isKeyAmong } from './found-by-index.js';
 import {
   findInLog,
   findMissed,
@@ -235,8 +236,11 @@ export async function deleteOldReplays(db: Database, retentionMs: number, limit:
   const rows = await db.query({
     name: 'delete-old-replays',
     text: `
-      delete from posthorn.replays where id in (
-        select id from posthorn.replays where id < $1 and settled order by id limit $2 for update skip locked)
+      delete from posthorn.replays where ${isKeyAmong(
+        'id',
+        `
+        select id from posthorn.replays where id < $1 and settled order by id limit $2 for update skip locked`,
+      )}
       returning 1`,
     values: [firstUuidAt(Math.max(0, db.nowMs() - retentionMs)), limit],
   });

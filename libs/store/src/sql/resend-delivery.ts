@@ -1,5 +1,6 @@
 import type { Database } from '../database.js';
 import { inScope, scopeParameter, type TenantScope } from '../tenant-scope.js';
+import { isKeyOf } from './found-by-index.js';
 
 export type ResendResult =
   'resent' | 'in_flight' | 'not_found' | 'subscription_deleted' | 'payload_erased' | 'payload_expired';
@@ -32,18 +33,19 @@ export async function resendDelivery(
       ), able as materialized (
         select t.id, f.subscription_id is not null as has_subscription, p.event_id is not null as has_payload
           from target t
-          left join posthorn.flows f on f.subscription_id = t.subscription_id
-          left join lateral (select event_id from posthorn.payloads where event_id = t.event_id) p on true
+          left join lateral (select subscription_id from posthorn.flows
+                              where subscription_id = t.subscription_id limit 1) f on true
+          left join lateral (select event_id from posthorn.payloads where event_id = t.event_id limit 1) p on true
       ), hurried as (
         update posthorn.open_deliveries d
            set trigger = case d.trigger when 'test' then 'test' else 'resend' end,
                offer_at = now() + $3::float8 * interval '1 millisecond'
           from able
-         where d.id = able.id and d.state = 'pending' and able.has_subscription and able.has_payload
+         where ${isKeyOf('d.id', 'able.id')} and d.state = 'pending' and able.has_subscription and able.has_payload
         returning d.id
       ), taken_back as (
         delete from posthorn.deliveries l using able
-         where l.id = able.id and able.has_subscription and able.has_payload
+         where ${isKeyOf('l.id', 'able.id')} and able.has_subscription and able.has_payload
         returning l.*
       ), reopened as (
         insert into posthorn.open_deliveries

@@ -1,6 +1,7 @@
 import { encodeId, SYSTEM_TENANT } from '@posthorn/core';
 import type { Database, Query } from '../database.js';
 import { insertOperationalEvents, replayFinished } from '../operational-events.js';
+import { isKeyOf } from './found-by-index.js';
 import { logFinished, wakeOrdered } from './log-finished.js';
 import { findInLog, findMissed, readInOrder, type Found, type ReplaySelection } from './replay-selection.js';
 import { replayToAdvance, type Replay } from './replays.js';
@@ -185,7 +186,7 @@ export async function withdrawReplay(db: Database, replayId: string, limit: numb
            order by d.id limit $2
              for update of d skip locked
         ), gone as (
-          delete from posthorn.open_deliveries d using pending where d.id = pending.id
+          delete from posthorn.open_deliveries d using pending where ${isKeyOf('d.id', 'pending.id')}
           returning d.*
         ), ended as materialized (
           select id, event_id, subscription_id, tenant, event_type, payload_bytes, attempt_number, last_outcome,
