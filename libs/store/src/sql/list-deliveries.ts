@@ -72,13 +72,20 @@ function withFlow(deliveries: string): string {
 
 /** No lease lasts longer than this: the longest deadline, 30 s, and the largest slack that may be set, 10 min. */
 const LONGEST_LEASE = `interval '11 minutes'`;
+/**
+ * What is in flight is looked at again soon, so the index on that time finds it among a large backlog. Apart from all
+ * other conditions (offset), or one that a whole backlog meets would be looked up first.
+ */
+const IN_FLIGHT = `(
+  select * from posthorn.open_deliveries
+   where offer_at <= now() + ${LONGEST_LEASE} and state = 'in_flight' offset 0) in_flight`;
 
 /**
  * One page of the delivery log, open and finished deliveries alike: newest first, but with `before` oldest
  * first (it reads away from there). One row more than `limit` comes back when there is another page.
  *
  * Two ordered index scans, each stopped at the limit, then merged. Indexes: of both tables the one of the
- * narrowest filter given; an event's deliveries are found by id, which begins with the event's time.
+ * narrowest filter given, for what is in flight open_deliveries_offer_idx; an event's deliveries are found by id, which begins with the event's time.
  */
 export async function listDeliveries(
   db: Database,
@@ -116,11 +123,9 @@ export async function listDeliveries(
 
   const selects: string[] = [];
   if (state === undefined || state === 'pending' || state === 'in_flight') {
-    const open = [...both];
-    if (state) open.push(`state = ${param(state)}`);
-    // What is in flight is looked at again soon, so the index on that time finds it among a large backlog.
-    if (state === 'in_flight') open.push(`offer_at <= now() + ${LONGEST_LEASE}`);
-    selects.push(select(OPEN_COLUMNS, 'posthorn.open_deliveries', open, order, limit));
+    const open = state === 'pending' ? [...both, `state = 'pending'`] : both;
+    const table = state === 'in_flight' ? IN_FLIGHT : 'posthorn.open_deliveries';
+    selects.push(select(OPEN_COLUMNS, table, open, order, limit));
   }
   if (state !== 'pending' && state !== 'in_flight') {
     const finished = [...both];
