@@ -1,4 +1,5 @@
 import type { Database } from '../database.js';
+import { readyAgain } from './flow-limits.js';
 import { isKeyAmong, isKeyOf } from './found-by-index.js';
 
 /**
@@ -15,7 +16,9 @@ export async function recountInFlight(db: Database): Promise<number> {
     text: `
       with counted as materialized (
         select subscription_id, count(*)::int as in_flight
-          from posthorn.open_deliveries where state = 'in_flight' group by subscription_id
+          -- offset: in the order of the table, which is much quicker than that of an index
+          from (select subscription_id from posthorn.open_deliveries where state = 'in_flight' offset 0) d
+         group by subscription_id
       ), wrong as materialized (
         select f.subscription_id, coalesce(c.in_flight, 0) - f.in_flight as off_by
           from posthorn.flows f left join counted c using (subscription_id)
@@ -28,8 +31,7 @@ export async function recountInFlight(db: Database): Promise<number> {
       )
       update posthorn.flows f
          set in_flight = greatest(0, f.in_flight + w.off_by),
-             ready_at = case when f.backlogged and f.state in ('active', 'failing', 'held')
-               then least(f.ready_at, greatest(now(), f.hold_until)) else f.ready_at end
+             ready_at = ${readyAgain('f')}
         from wrong w join locked using (subscription_id)
        where ${isKeyOf('f.subscription_id', 'w.subscription_id')}
       returning 1`,
