@@ -118,7 +118,9 @@ export class AddFairness implements MigrationInterface {
             else reason is null
           end)`);
 
-    await runner.query(`alter table posthorn.events add column payload_erased_at timestamptz`);
+    await runner.query(`alter table posthorn.events
+        add column payload_erased_at timestamptz,
+        add column is_test boolean not null default false`);
     // Few: what an attempt that was on the wire brought back is erased after it too.
     await runner.query(`
       create index events_payload_erased_idx on posthorn.events (payload_erased_at, id)
@@ -226,7 +228,7 @@ export class AddFairness implements MigrationInterface {
     await runner.query(`
       alter table posthorn.open_deliveries
         drop column found_state, drop column found_reason, drop column found_number`);
-    await runner.query(`alter table posthorn.events drop column payload_erased_at`);
+    await runner.query(`alter table posthorn.events drop column payload_erased_at, drop column is_test`);
     await runner.query(`
       alter table posthorn.deliveries
         drop column replay_id,

@@ -1,4 +1,3 @@
-import { LANES } from '@posthorn/core';
 import { pickBacklog, type Database, type LeaseTerms } from '@posthorn/store';
 import type { DeliveryEngine } from './delivery-engine.js';
 
@@ -58,21 +57,14 @@ export class BacklogWatch {
 
   /** Picks once; returns in how many milliseconds to pick again, at most `atMostMs`: 0 when there is probably more. */
   private async serve(atMostMs: number): Promise<number> {
-    const { deliveries, nextInMs } = await pickBacklog(this.db, {
+    const { deliveries, ended, nextInMs } = await pickBacklog(this.db, {
       room: Math.min(MAX_PICK, Math.max(MIN_PICK, this.engine.slots.free())),
       suspects: this.engine.slots.suspects(),
       defaultMaxInFlight: this.terms.defaultMaxInFlight,
       failingAfterFailures: this.terms.failingAfterFailures,
     });
-    const claimed = await Promise.all(
-      LANES.map((lane) =>
-        this.engine.take(
-          deliveries.filter((delivery) => delivery.lane === lane).map((delivery) => delivery.id),
-          lane,
-        ),
-      ),
-    );
-    if (claimed.every(({ sound }) => sound) && claimed.some(({ leased }) => leased > 0)) return 0;
+    const { sound, leased } = await this.engine.takeAll(deliveries);
+    if (sound && (leased > 0 || ended > 0)) return 0;
     return nextInMs === null ? atMostMs : Math.min(atMostMs, nextInMs);
   }
 

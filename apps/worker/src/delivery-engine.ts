@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   afterAttempt,
   encodeId,
+  LANES,
   parseRetryAfterMs,
   type AttemptResult,
   type HealthThresholds,
@@ -106,6 +107,22 @@ export class DeliveryEngine {
   /** Takes deliveries that may be due; resolves when they are claimed or dropped, not when they are attempted. */
   take(deliveryIds: readonly string[], lane: Lane): Promise<Claimed> {
     return this.claims.join(deliveryIds, lane);
+  }
+
+  /** Takes deliveries of several lanes. */
+  async takeAll(deliveries: readonly { id: string; lane: Lane }[]): Promise<Claimed> {
+    const claimed = await Promise.all(
+      LANES.map((lane) =>
+        this.take(
+          deliveries.filter((delivery) => delivery.lane === lane).map((delivery) => delivery.id),
+          lane,
+        ),
+      ),
+    );
+    return {
+      sound: claimed.every(({ sound }) => sound),
+      leased: claimed.reduce((sum, { leased }) => sum + leased, 0),
+    };
   }
 
   /** Records attempts whose lease ran out without a word, wherever they were made. One that fails comes again. */

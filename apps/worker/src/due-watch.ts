@@ -1,4 +1,3 @@
-import { LANES } from '@posthorn/core';
 import { lookAtDue, type Database } from '@posthorn/store';
 import type { DeliveryEngine } from './delivery-engine.js';
 
@@ -23,16 +22,9 @@ export class DueWatch {
     const limit = Math.min(MAX_LOOK, Math.max(MIN_LOOK, this.engine.slots.free()));
     const due = await lookAtDue(this.db, limit, this.offerAfterMs);
     const [claimed] = await Promise.all([
-      Promise.all(
-        LANES.map((lane) =>
-          this.engine.take(
-            due.deliveries.filter((delivery) => delivery.lane === lane).map((delivery) => delivery.id),
-            lane,
-          ),
-        ),
-      ),
+      this.engine.takeAll(due.deliveries),
       this.engine.recordLost(due.lost),
     ]);
-    return claimed.every(({ sound }) => sound) && due.count >= limit;
+    return claimed.sound && due.count >= limit;
   }
 }

@@ -243,7 +243,7 @@ describe('expireDeliveries', () => {
     expect(await expire()).toBe(0);
 
     await change(resent.deliveryId, `due_at = now() - interval '49 hours'`);
-    await change(replayed.deliveryId, 'replay_id = $2', uuid7(db.nowMs() - 49 * HOUR_MS, randomBytes(10)));
+    await change(replayed.deliveryId, `due_at = now() - interval '49 hours'`);
     expect(await expire()).toBe(2);
     expect(await state(resent.deliveryId)).toBe('succeeded');
 
@@ -260,7 +260,7 @@ describe('expireDeliveries', () => {
       values: [replay],
     });
     const replayed = await acceptedAgo(3 * DAY_MS);
-    await change(replayed.deliveryId, 'replay_id = $2, lane = 2', replay);
+    await change(replayed.deliveryId, `replay_id = $2, lane = 2, due_at = now() - interval '3 days'`, replay);
     expect(await expire()).toBe(1);
     const [row] = await db.query({ text: 'select succeeded::int, failed::int from posthorn.replays' });
     expect(row).toEqual({ succeeded: 0, failed: 1 });

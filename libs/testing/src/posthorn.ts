@@ -46,6 +46,7 @@ export interface SubscriptionShown {
   secret: string;
   state: string;
   stateReason: string | null;
+  stateSince: string;
   heldUntil: string | null;
   holdReason: string | null;
 }

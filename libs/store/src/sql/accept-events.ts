@@ -127,8 +127,8 @@ export async function openTestDelivery(
          where id = $5 and tenant = $2 and deleted_at is null
            for key share
       ), stored as (
-        insert into posthorn.events (id, tenant, type, occurred_at, matched_subscriptions)
-        select $1::uuid, tenant, $3, $4, 1 from target
+        insert into posthorn.events (id, tenant, type, occurred_at, matched_subscriptions, is_test)
+        select $1::uuid, tenant, $3, $4, 1, true from target
       ), kept as (
         insert into posthorn.payloads (event_id, body) select $1::uuid, $6::bytea from target
       )

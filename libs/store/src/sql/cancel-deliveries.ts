@@ -1,7 +1,7 @@
 import type { Database } from '../database.js';
 import { inScope, scopeParameter, type TenantScope } from '../tenant-scope.js';
 import { isKeyOf } from './found-by-index.js';
-import { logFinished, wakeOrdered } from './log-finished.js';
+import { endedAs, logFinished, wakeOrdered } from './log-finished.js';
 
 export type CancelResult = 'cancelled' | 'in_flight' | 'finished' | 'not_found';
 
@@ -58,7 +58,7 @@ export async function cancelOpenDeliveriesOfDeleted(db: Database, limit: number)
          limit $1
       ), gone as (
         delete from posthorn.open_deliveries d using open where ${isKeyOf('d.id', 'open.id')}
-        returning d.*, 'cancelled' as final_state, 'subscription_deleted' as final_reason
+        returning d.*, ${endedAs('d', `'cancelled'`, `'subscription_deleted'`)}
       ), ${logFinished('gone')}, done as (
         update posthorn.subscriptions s set backlog_cancelled_at = now()
           from deleted

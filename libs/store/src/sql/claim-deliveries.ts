@@ -1,15 +1,17 @@
 import type { FinishedState, Trigger } from '@posthorn/core';
 import type { Database } from '../database.js';
+import { headOf } from './flow-facts.js';
 import {
   isSuspect,
   milliseconds,
   mostInFlight,
   rateTatAfter,
+  readyAgain,
   tokens,
   tokensDueAfter,
 } from './flow-limits.js';
 import { isKeyAmong, isKeyOf } from './found-by-index.js';
-import { logFinished } from './log-finished.js';
+import { endedAs, logFinished } from './log-finished.js';
 
 /** A worker's time-limited right to make one attempt. */
 export interface Lease {
@@ -132,21 +134,17 @@ export async function claimDeliveries(
                ${mostInFlight('f', '$4')} as most, ${tokens('f')} as tokens
           from flow f
           join asked a using (subscription_id)
-          left join lateral (
-            select d.id, d.due_at from posthorn.open_deliveries d
-             where f.fifo and d.subscription_id = f.subscription_id and d.trigger <> 'test' and d.restore_state is null
-             order by d.sequence limit 1
-          ) head on true
+          left join ${headOf('f', 'f.subscription_id')} head on true
       ), able as (
-        select j.subscription_id, j.suspect, greatest(0, least(j.scheduled, case
+        select j.subscription_id, j.suspect, j.in_flight, greatest(0, least(j.scheduled, case
                  when j.state in ('paused', 'disabled') or j.hold_until > now() then 0
-                 when j.state = 'held' then 1
+                 when j.state = 'held' then least(1, j.tokens)
                  else least(j.most - j.in_flight, j.tokens) end)) as able
           from judged j
       ), allowed as materialized (
         select subscription_id, suspect,
                case when suspect then greatest(0, least(able, $6 - coalesce(sum(able) over (
-                      partition by suspect order by subscription_id
+                      partition by suspect order by in_flight, subscription_id
                       rows between unbounded preceding and 1 preceding), 0)))
                     else able end as allowed
           from able
@@ -180,8 +178,7 @@ export async function claimDeliveries(
                  when f.state in ('paused', 'disabled') then 'infinity'
                  when f.state = 'held' and m.leased_scheduled > 0 then now() + ${milliseconds('m.lease_ms')}
                  when f.hold_until > now() then f.hold_until
-                 when f.state = 'held' then now()
-                 when f.in_flight + m.leased >= m.most then 'infinity'
+                 when f.state <> 'held' and f.in_flight + m.leased >= m.most then 'infinity'
                  when f.fifo and m.head_due_at > now() then m.head_due_at
                  when f.rate_count is not null and m.tokens - m.leased < 1 then ${tokensDueAfter('f', 'm.leased')}
                  else now() end
@@ -191,7 +188,7 @@ export async function claimDeliveries(
         delete from posthorn.open_deliveries d
          using wanted w
          where ${isKeyOf('d.id', 'w.id')} and w.subscription_id not in (select subscription_id from flow)
-        returning d.*, 'cancelled' as final_state, 'subscription_deleted' as final_reason
+        returning d.*, ${endedAs('d', `'cancelled'`, `'subscription_deleted'`)}
       ), ${logFinished('orphaned')}
       update posthorn.open_deliveries d
          set state = 'in_flight', attempt_number = d.attempt_number + 1, leased_at = now(),
@@ -274,8 +271,7 @@ export async function releaseClaims(
       )
       update posthorn.flows f
          set in_flight = greatest(0, f.in_flight - n.released),
-             ready_at = case when f.backlogged and f.state in ('active', 'failing')
-               then least(f.ready_at, greatest(now(), f.hold_until)) else f.ready_at end
+             ready_at = ${readyAgain('f')}
         from (select subscription_id, count(*)::int as released from released
                where subscription_id in (select subscription_id from flow) group by subscription_id) n
        where ${isKeyOf('f.subscription_id', 'n.subscription_id')}`,

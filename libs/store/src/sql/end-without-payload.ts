@@ -3,6 +3,7 @@ import type { Database } from '../database.js';
 import { deliveryExpired, insertOperationalEvents } from '../operational-events.js';
 import type { Lease } from './claim-deliveries.js';
 import { isKeyAmong, isKeyOf } from './found-by-index.js';
+import { readyAgain } from './flow-limits.js';
 import { endedAs, logFinished } from './log-finished.js';
 
 interface EndedRow {
@@ -51,8 +52,7 @@ export async function endWithoutPayload(
         ), freed as (
           update posthorn.flows f
              set in_flight = greatest(0, f.in_flight - n.ended),
-                 ready_at = case when f.backlogged and f.state in ('active', 'failing')
-                   then least(f.ready_at, greatest(now(), f.hold_until)) else f.ready_at end
+                 ready_at = ${readyAgain('f')}
             from (select subscription_id, count(*)::int as ended from ended
                    where subscription_id in (select subscription_id from flow) group by subscription_id) n
            where ${isKeyOf('f.subscription_id', 'n.subscription_id')}

@@ -34,9 +34,7 @@ function isPast(backlogMs: string, payloadMs: string): string {
   const ago = (ms: string): string => `now() - ${ms} * interval '1 millisecond'`;
   return `state = 'pending' and (
     id < posthorn.first_uuid_at(${ago(payloadMs)})
-    or case when replay_id is not null then replay_id < posthorn.first_uuid_at(${ago(backlogMs)})
-            when restore_state is not null then due_at < ${ago(backlogMs)}
-            else true end)`;
+    or case when replay_id is not null or restore_state is not null then due_at < ${ago(backlogMs)} else true end)`;
 }
 
 const COLUMNS = `id, event_id, subscription_id, tenant, event_type, attempt_number, last_outcome, last_status_code, restore_state`;

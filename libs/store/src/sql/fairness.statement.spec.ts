@@ -370,6 +370,54 @@ describe('the rate', () => {
   });
 });
 
+describe('a held subscription', () => {
+  const HELD = { state: 'held', hold_reason: 'failing', hold_until: new Date(0), failures: 10 };
+
+  it('is probed with one delivery, and not before its rate has a token', async () => {
+    const subscription = await subscribe('acme', {
+      ...HELD,
+      failing_since: new Date(),
+      rate_count: 1,
+      rate_per_ms: 3_600_000,
+    });
+    const ids = await accept(3);
+    const [probe, ...others] = await claim(ids);
+    expect(probe?.suspect).toBe(true);
+    expect(others).toEqual([]);
+    await finish([probe as Lease], 'rejected');
+    await setFlow(subscription, `hold_until = now(), ready_at = now()`);
+    expect(await claim(await pick())).toEqual([]);
+    expect((await flow(subscription)).ready_in_ms).toBeGreaterThan(3_000_000);
+  });
+
+  it('waits after a probe for as long as it was asked to, and else until it is decided', async () => {
+    const subscription = await subscribe('acme', { ...HELD, failing_since: new Date() });
+    const ids = await accept(2);
+    const holdInS = async (): Promise<number> => {
+      const [row] = await db.query<{ s: number }>({
+        text: `select extract(epoch from hold_until - now())::float8 as s from posthorn.flows where subscription_id = $1`,
+        values: [subscription],
+      });
+      return row?.s ?? NaN;
+    };
+    const [probe] = await claim(ids);
+    expect(await holdInS()).toBeGreaterThan(19); // the lease
+    const { flows } = await finish([probe as Lease], 'rejected');
+    expect(flows).toMatchObject([{ health: { probeFailed: true, state: 'held' } }]);
+    expect(await holdInS()).toBeLessThan(2);
+    await setFlow(subscription, 'hold_until = now()');
+    const [second] = await claim(ids.slice(1));
+    await finish([second as Lease], 'rejected', {
+      decision: {
+        delivery: { to: 'pending', delayMs: 60_000, retryStep: 1, lostRun: 0 },
+        subscription: { kind: 'hold', reason: 'retry_after', holdMs: 3_600_000 },
+      },
+    });
+    expect(await holdInS()).toBeGreaterThan(3500);
+    expect(await flow(subscription)).toMatchObject({ state: 'held' });
+  });
+});
+
 describe('order', () => {
   it('leases only the head, one at a time, in the order of acceptance', async () => {
     await subscribe('acme', { fifo: true });
@@ -406,6 +454,37 @@ describe('order', () => {
     await db.query({ text: `update posthorn.open_deliveries set due_at = now()` });
     await setFlow(subscription, 'ready_at = now()');
     expect((await claim(await pick()))[0]?.deliveryId).toBe(ids[0]);
+  });
+
+  it('is not blocked by a result that comes too late to exhaust anything', async () => {
+    const subscription = await subscribe('acme', { fifo: true, blocks_on_exhausted: true });
+    const ids = await accept(2);
+    const [late] = await claim(ids);
+    await db.query({
+      text: `update posthorn.open_deliveries set state = 'pending', leased_at = null, lease_until = null where id = $1`,
+      values: [late?.deliveryId],
+    }); // as if it had been recorded as lost
+    await setFlow(subscription, 'in_flight = 0');
+    await finish([late as Lease], 'rejected', {
+      decision: {
+        delivery: { to: 'exhausted', reason: 'no_retries_left' },
+        subscription: { kind: 'pause', reason: 'order_blocked' },
+      },
+    });
+    expect(await flow(subscription)).toMatchObject({ state: 'active' });
+  });
+
+  it('goes on at once when the head of a held subscription is cancelled, as soon as it may be probed', async () => {
+    const subscription = await subscribe('acme', { fifo: true });
+    const ids = await accept(3);
+    await finish(await claim(ids), 'rejected');
+    await claim(ids);
+    await setFlow(
+      subscription,
+      `state = 'held', hold_reason = 'failing', hold_until = now() + interval '5 s'`,
+    );
+    await cancelDelivery(db, { all: true }, ids[0] as string);
+    expect((await flow(subscription)).ready_in_ms).toBeLessThan(5001);
   });
 
   it('goes on at once when the head is cancelled', async () => {
@@ -546,6 +625,24 @@ describe('sharing', () => {
     await finish(leases.filter((lease) => lease.subscriptionId === well));
     expect(await pick(100, { room: 0, subscriptionIds: [hanging] })).toEqual([]);
     expect((await pick(100)).length).toBeGreaterThan(0);
+  });
+
+  it('lets no suspect subscription starve behind older ones that always ask for more', async () => {
+    const subscriptions: string[] = [];
+    for (const tenant of ['a', 'b', 'c']) {
+      subscriptions.push(await subscribe(tenant, { mean_ms: 1500 }));
+      await accept(10, tenant);
+    }
+    const all = await db.query<{ id: string }>({ text: 'select id from posthorn.open_deliveries' });
+    const served: string[] = [];
+    for (let slot = 0; slot < 3; slot += 1) {
+      const leases = await claim(
+        all.map((row) => row.id),
+        { room: 1, subscriptionIds: [] },
+      );
+      served.push(...leases.map((lease) => lease.subscriptionId));
+    }
+    expect(served.sort()).toEqual([...subscriptions].sort());
   });
 
   it('notices that a subscription has become slow, and that it is not any more', async () => {

@@ -47,6 +47,15 @@ export function tokensDueAfter(flow: string, taken: string): string {
   return `${rateTatAfter(flow, taken)} - ${milliseconds(`(${burst(flow)} - ${portion}) * ${tokenMs(flow)}`)}`;
 }
 
+/**
+ * `ready_at` of a flow of which something has ended: if it has a backlog, that can be served at once, or when its hold
+ * is over. What is paused or disabled waits for a person.
+ */
+export function readyAgain(flow: string): string {
+  return `case when ${flow}.backlogged and ${flow}.state in ('active', 'failing', 'held')
+               then least(${flow}.ready_at, greatest(now(), ${flow}.hold_until)) else ${flow}.ready_at end`;
+}
+
 export function milliseconds(value: string): string {
   return `(${value}) * interval '1 millisecond'`;
 }

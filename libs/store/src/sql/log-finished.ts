@@ -1,3 +1,4 @@
+import { readyAgain } from './flow-limits.js';
 import { isKeyAmong, isKeyOf } from './found-by-index.js';
 
 /**
@@ -7,7 +8,7 @@ import { isKeyAmong, isKeyOf } from './found-by-index.js';
  * @param rows the name of a part with one row per delivery that was deleted from `open_deliveries`: all its columns,
  *   and `final_state` and `final_reason`
  *
- * Locks: replays, in the order of their ids, as the last thing of the transaction.
+ * Locks: replays, in the order of their ids, as the last rows that anybody else may wait for.
  */
 export function logFinished(rows: string): string {
   return `
@@ -44,12 +45,12 @@ export function wakeOrdered(rows: string): string {
   return `
     ordered as materialized (
       select f.subscription_id from posthorn.flows f
-       where f.fifo and f.backlogged and f.state in ('active', 'failing')
+       where f.fifo and f.backlogged
          and ${isKeyAmong('f.subscription_id', `select subscription_id from ${rows}`)}
        order by f.subscription_id
          for no key update
     ), woken as (
-      update posthorn.flows f set ready_at = least(f.ready_at, greatest(now(), f.hold_until)) from ordered
+      update posthorn.flows f set ready_at = ${readyAgain('f')} from ordered
        where ${isKeyOf('f.subscription_id', 'ordered.subscription_id')}
     )`;
 }

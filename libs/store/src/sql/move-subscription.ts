@@ -50,8 +50,8 @@ async function moveFlow(
     text: `
       with flow as materialized (
         select f.subscription_id,
-               -- that of a held one is the end of its probe's lease, not what anybody asked for
-               case when f.hold_reason = 'retry_after' then f.hold_until end as asked_until
+               -- of a held one: what recording its failed probe left, which is what was asked for, if anything was
+               case when f.hold_reason = 'retry_after' or $6 = 'held' then f.hold_until end as asked_until
           from posthorn.flows f
          where f.subscription_id = $1 and f.state = $2 and f.probe_step = $3
            and (f.state <> 'held' or f.hold_reason = 'failing')

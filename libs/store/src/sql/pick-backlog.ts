@@ -1,6 +1,7 @@
 import { inTurn, type Lane } from '@posthorn/core';
 import type { Database } from '../database.js';
 import type { SuspectTerms } from './claim-deliveries.js';
+import { headOf } from './flow-facts.js';
 import { isSuspect, milliseconds, mostInFlight, tokens } from './flow-limits.js';
 import { isKeyAmong, isKeyOf } from './found-by-index.js';
 
@@ -18,6 +19,8 @@ export interface PickTerms {
 export interface PickedBacklog {
   /** To be claimed, in this order. */
   deliveries: { id: string; lane: Lane }[];
+  /** Backlogs that turned out to have ended; others may be ready behind them. */
+  ended: number;
   /** Until the next backlog can be served, in milliseconds; null: none that is known to. */
   nextInMs: number | null;
 }
@@ -104,11 +107,7 @@ export async function pickBacklog(db: Database, terms: PickTerms): Promise<Picke
                least(s.share, case when s.suspect then $2 end) as share,
                head.id as head_id, head.due_at as head_due_at
           from shared s
-          left join lateral (
-            select d.id, d.due_at from posthorn.open_deliveries d
-             where s.fifo and d.subscription_id = s.subscription_id and d.trigger <> 'test' and d.restore_state is null
-             order by d.sequence limit 1
-          ) head on true
+          left join ${headOf('s', 's.subscription_id')} head on true
       ), picked as materialized (
         select s.*, least(s.share, s.able)::int as most, lane_0.ids as first, lane_1.ids as retry, lane_2.ids as replay,
                coalesce(cardinality(lane_0.ids), 0) + coalesce(cardinality(lane_1.ids), 0)
@@ -146,12 +145,14 @@ export async function pickBacklog(db: Database, terms: PickTerms): Promise<Picke
     );
     return inTurn(lanes, Number(BigInt(row.turn ?? 0) % 12n), row.most ?? 0);
   });
+  let ended = 0;
   for (const row of rows) {
     if (row.subscription_id !== null && !row.first && !row.retry && !row.replay) {
       await endBacklog(db, row.subscription_id);
+      ended += 1;
     }
   }
-  return { deliveries, nextInMs: rows.at(-1)?.next_in_ms ?? null };
+  return { deliveries, ended, nextInMs: rows.at(-1)?.next_in_ms ?? null };
 }
 
 /** Of one lane those that have been due longest; of a subscription in order only its head. */
@@ -177,7 +178,8 @@ function firstOfLane(lane: number): string {
 /**
  * Ends a backlog in which nothing is due. Two statements on purpose: whoever refuses or parks a delivery locks the flow
  * first, so that a look taken after we have the lock sees everything that was, and what is refused later marks the flow
- * again. It is looked at once more, because who accepts an event does not lock.
+ * again; and by the time of the second, for now() is that of the first. It is looked at once more, because who accepts an
+ * event does not lock.
  */
 async function endBacklog(db: Database, subscriptionId: string): Promise<void> {
   await db.transaction(async (query) => {
@@ -192,12 +194,12 @@ async function endBacklog(db: Database, subscriptionId: string): Promise<void> {
         update posthorn.flows f
            set backlogged = false,
                ready_at = case
-                 when f.backlogged then now() + ${milliseconds(String(LOOK_AFTER_END_MS))} else 'infinity' end
+                 when f.backlogged then statement_timestamp() + ${milliseconds(String(LOOK_AFTER_END_MS))} else 'infinity' end
          where f.subscription_id = $1 and f.state in ('active', 'failing', 'held') and not exists (
            select from unnest(array[0, 1, 2]::smallint[]) as l (lane)
             cross join lateral (
               select from posthorn.open_deliveries d
-               where d.subscription_id = f.subscription_id and d.lane = l.lane and d.due_at <= now()
+               where d.subscription_id = f.subscription_id and d.lane = l.lane and d.due_at <= statement_timestamp()
                  and d.state = 'pending' and d.trigger = 'schedule'
                limit 1) waiting)`,
       values: [subscriptionId],

@@ -258,6 +258,7 @@ async function recordWith(
                count(*) filter (where trigger <> 'test' and outcome in ('rejected', 'unreachable', 'blocked'))::int as failures,
                count(duration_ms) filter (where trigger <> 'test' and outcome <> 'lost') as timed,
                avg(duration_ms) filter (where trigger <> 'test' and outcome <> 'lost') as mean_ms,
+               count(*) filter (where trigger = 'schedule' and move = 'exhausted') as exhausted,
                max(started_at) filter (where trigger = 'schedule' and outcome in ('rejected', 'unreachable', 'blocked'))
                  as last_failure_at
           from ours group by subscription_id
@@ -275,7 +276,8 @@ async function recordWith(
         select f.*, coalesce(t.ended, 0) as ended, coalesce(t.successes, 0) as successes,
                case when coalesce(t.successes, 0) > 0 then 0 else f.failures + coalesce(t.failures, 0) end as run,
                coalesce(t.timed, 0) as timed, t.mean_ms as batch_ms, t.last_failure_at, a.hold_ms,
-               f.state in ('active', 'failing', 'held') and a.kind = 'pause' as pauses,
+               f.state in ('active', 'failing', 'held') and f.fifo and f.blocks_on_exhausted and a.kind = 'pause'
+                 and coalesce(t.exhausted, 0) > 0 as pauses,
                f.state = 'held' and f.gone_at is not null and a.kind = 'disable' as disables,
                f.state in ('active', 'failing', 'held') and a.kind = 'hold' and a.reason = 'gone' as is_gone,
                f.state = 'held' and f.hold_reason = 'gone' and a.kind in ('release', 'hold') and a.reason is distinct from 'gone'
@@ -298,8 +300,9 @@ async function recordWith(
                       then greatest(case when e.hold_reason = 'retry_after' then e.hold_until end, now() + ${milliseconds('e.hold_ms')})
                     when is_back then null
                     -- a probe failed: its lease no longer holds the subscription, what it was asked to wait does
-                    when probe_failed
-                      then now() + ${milliseconds(`greatest(${BEFORE_NEXT_PROBE_MS}, case when e.kind = 'hold' then e.hold_ms end)`)}
+                    when e.state = 'held' and e.hold_reason = 'failing' and (probe_failed or e.kind = 'hold')
+                      then greatest(case when probe_failed then now() + ${milliseconds(String(BEFORE_NEXT_PROBE_MS))} else e.hold_until end,
+                                    case when e.kind = 'hold' then now() + ${milliseconds('e.hold_ms')} end)
                     else e.hold_until end as to_hold_until,
                case when pauses or disables then null
                     when is_gone then 'gone'

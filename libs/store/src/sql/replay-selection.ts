@@ -63,7 +63,7 @@ function statement(name: string, build: (param: Param) => string): Statement {
 
 /**
  * The next deliveries of the log, at most `atMost`, that a replay takes, in the order of their ids, behind
- * `position`. Deliveries whose subscription was deleted or whose payload is gone are not taken.
+ * `position`. Deliveries whose subscription was deleted, whose payload is gone, or that were tests are not taken.
  *
  * It looks at no more than LOG_WINDOW rows, in the order of the narrowest index: deliveries_failed_subscription_idx,
  * deliveries_subscription_idx, deliveries_failed_tenant_idx, deliveries_tenant_idx, deliveries_state_idx,
@@ -98,6 +98,8 @@ export async function findInLog(
           from candidate c
          cross join lateral (select from posthorn.flows where subscription_id = c.subscription_id limit 1) flow
          cross join lateral (select from posthorn.payloads where event_id = c.event_id limit 1) payload
+         cross join lateral (select is_test from posthorn.events where id = c.event_id limit 1) event
+         where not event.is_test
       )
       ${conclude('matching', 'candidate', atMost, param)}`;
     }),
@@ -107,7 +109,7 @@ export async function findInLog(
 
 /**
  * The next events, at most `atMost`, behind `position`, that match the subscription and have no delivery to it,
- * neither open nor finished. An event whose payload is gone is not taken.
+ * neither open nor finished. An event whose payload is gone is not taken, nor is a test of another subscription.
  *
  * It looks at no more than EVENT_WINDOW events. Indexes: events_tenant_idx, the primary keys. Call
  * `readInOrder` first.
@@ -126,7 +128,7 @@ export async function findMissed(
       const subscription = `${param(subscriptionId)}::uuid`;
       return `
       with scanned as materialized (
-        select id, type from posthorn.events
+        select id, type, is_test from posthorn.events
          where ${within('tenant', param(tenant), {
            after: param(position ?? firstUuidAt(selection.sinceMs)),
            before: param(firstUuidAt(untilMs)),
@@ -135,7 +137,7 @@ export async function findMissed(
       ), candidate as materialized (
         select s.id, posthorn.delivery_id(s.id, ${subscription}) as delivery_id
           from scanned s
-         where ${isOrAny('s.type', selection.eventType, param)}
+         where not s.is_test and ${isOrAny('s.type', selection.eventType, param)}
            and exists (select from unnest(${param(missedPatterns)}::text[]) as p (pattern)
                         where p.pattern = '*' or p.pattern = s.type
                            or (right(p.pattern, 2) = '.*' and starts_with(s.type, left(p.pattern, -1))))

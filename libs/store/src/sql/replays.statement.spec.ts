@@ -4,7 +4,7 @@ import { patternsMatching, uuid7, type FinishedState } from '@posthorn/core';
 import { createTestStore, type TestStore } from '@posthorn/testing';
 import type { Database, Query, Statement } from '../database.js';
 import type { TenantScope } from '../tenant-scope.js';
-import { insertEvents } from './accept-events.js';
+import { insertEvents, openTestDelivery } from './accept-events.js';
 import { logFinished } from './log-finished.js';
 import type { ReplaySelection } from './replay-selection.js';
 import {
@@ -537,6 +537,29 @@ describe('missed events', () => {
         values: [of.id],
       })
     ).map((row) => row.event_id);
+
+  it('do not have tests among them, of this subscription or another; nor are failed tests replayed', async () => {
+    const [subscription, sibling] = [await subscribe(), await subscribe()];
+    const testOf = async (of: string): Promise<string> => {
+      const event = { id: newId(HOUR_MS), tenant, type: 'invoice.paid', patterns: ['*'], externalId: null };
+      await openTestDelivery(db, { ...event, occurredAt: new Date(), body: Buffer.from('{}') }, of, 0);
+      return event.id;
+    };
+    await testOf(sibling);
+    const failed = await testOf(subscription);
+    await db.query({
+      text: `with ended as (
+               delete from posthorn.open_deliveries where event_id = $1
+               returning *, 'exhausted' as final_state, 'no_retries_left' as final_reason
+             ), ${logFinished('ended')} select 1`,
+      values: [failed],
+    });
+    const wanted = await accept('invoice.paid');
+    await db.query({ text: 'delete from posthorn.open_deliveries where event_id = $1', values: [wanted] });
+    const replay = await start({ ...REQUEST, ...MISSED, subscriptionId: subscription });
+    await walk(replay, 10);
+    expect(await eventsOpen(replay)).toEqual([wanted]);
+  });
 
   it('are those that match the subscription now and have no delivery to it, after what the log has', async () => {
     const subscription = await subscribe(['invoice.*', 'order']);
