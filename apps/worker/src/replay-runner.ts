@@ -61,11 +61,8 @@ export class ReplayRunner {
   private async advance(replay: Replay): Promise<boolean> {
     if (replay.state === 'cancelled') return (await withdrawReplay(this.db, replay.id, CHUNK)) === CHUNK;
     if (replay.phase !== 'walked') return this.walk(replay.id);
-    if (await finishReplay(this.db, replay.id)) {
-      const { selected, succeeded, failed } = replay;
-      const replayId = encodeId('rpl', replay.id);
-      this.logger.info('replay.finished', { replayId, selected, succeeded, failed });
-    }
+    const ended = await finishReplay(this.db, replay.id);
+    if (ended) this.logger.info('replay.finished', { replayId: encodeId('rpl', replay.id), ...ended });
     return false;
   }
 

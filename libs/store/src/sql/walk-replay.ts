@@ -155,11 +155,14 @@ async function moveOn(
   if (rows.length === 0) throw new Overtaken();
 }
 
+/** What a replay has come to. */
+export type EndedCounts = Pick<Replay, 'selected' | 'succeeded' | 'failed'>;
+
 /**
- * Ends a replay of which everything was walked and nothing is open: it is `finished`, and that is announced; true when
- * it did. Locks: those of `insertEvents`; the replay as the last thing.
+ * Ends a replay of which everything was walked and nothing is open: it is `finished`, and that is announced; null when
+ * it was not. Locks: those of `insertEvents`; the replay as the last thing.
  */
-export async function finishReplay(db: Database, replayId: string): Promise<boolean> {
+export async function finishReplay(db: Database, replayId: string): Promise<EndedCounts | null> {
   return endReplay(db, replayId, ({ state, phase }) => state === 'running' && phase === 'walked');
 }
 
@@ -221,13 +224,13 @@ async function endReplay(
   db: Database,
   replayId: string,
   mayEnd: (replay: Replay) => boolean,
-): Promise<boolean> {
+): Promise<EndedCounts | null> {
   try {
     return await db.transaction(async (query) => {
       const replay = await replayToAdvance(query, replayId);
-      if (!replay || replay.isSettled || !mayEnd(replay)) return false;
+      if (!replay || replay.isSettled || !mayEnd(replay)) return null;
       const { selection, selected, opened, succeeded, failed } = replay;
-      if (opened !== succeeded + failed) return false;
+      if (opened !== succeeded + failed) return null;
       const state = replay.state === 'cancelled' ? 'cancelled' : 'finished';
       // Before the replay is locked: that is always the last thing. Two that come here at once write two events, and
       // one of them is rolled back.
@@ -244,10 +247,10 @@ async function endReplay(
         values: [replayId, state, replay.state, opened],
       });
       if (rows.length === 0) throw new Overtaken();
-      return true;
+      return { selected, succeeded, failed };
     });
   } catch (error) {
-    if (error instanceof Overtaken) return false;
+    if (error instanceof Overtaken) return null;
     throw error;
   }
 }
