@@ -165,7 +165,7 @@ function readWholeBy(node: PlanNode, isLimited: boolean): string[] {
     (/^Index (Only )?Scan$/.test(type) && node['Index Cond'] === undefined && !isLimited);
   const isPassedOn = type === 'Limit' || (isLimited && !BLOCKING.has(type));
   return [
-    ...(isWhole ? [withoutDay(String(node['Relation Name']))] : []),
+    ...(isWhole ? [withoutNumbers(String(node['Relation Name']))] : []),
     ...(node.Plans ?? []).flatMap((child) =>
       readWholeBy(child, isPassedOn && child['Subplan Name'] === undefined),
     ),
@@ -190,7 +190,7 @@ function render(node: PlanNode, parents: ReadonlyMap<string, string>): string[] 
       const condition = node[key];
       if (condition === undefined) return [];
       const text = Array.isArray(condition) ? condition.join(', ') : (condition as string);
-      return [`    ${key}: ${withoutDay(text)}`];
+      return [`    ${key}: ${withoutNumbers(text)}`];
     }),
   ];
   const isAppend = node['Node Type'].endsWith('Append');
@@ -201,7 +201,7 @@ function render(node: PlanNode, parents: ReadonlyMap<string, string>): string[] 
     if (partition && shown.has(rendered.join())) continue;
     shown.add(rendered.join());
     const subplan = child['Subplan Name'];
-    if (subplan !== undefined) lines.push(`  ${subplan as string}`);
+    if (subplan !== undefined) lines.push(`  ${withoutNumbers(subplan as string)}`);
     const [first, ...rest] = rendered;
     const indent = subplan === undefined ? '  ' : '    ';
     lines.push(`${indent}-> ${first}`, ...rest.map((line) => `${indent}   ${line}`));
@@ -223,15 +223,18 @@ function head(node: PlanNode, parents: ReadonlyMap<string, string>): string {
   const index = node['Index Name'];
   if (typeof index === 'string') words.push(`using ${parents.get(index) ?? index}`);
   const relation = node['Relation Name'] ?? node['CTE Name'] ?? node['Function Name'];
-  if (typeof relation === 'string') words.push(`on ${withoutDay(relation)}`);
+  if (typeof relation === 'string') words.push(`on ${withoutNumbers(relation)}`);
   const alias = node['Alias'];
-  if (typeof alias === 'string' && alias !== relation) words.push(withoutDay(alias));
+  if (typeof alias === 'string' && alias !== relation) words.push(withoutNumbers(alias));
   return words.filter((word) => word !== '').join(' ');
 }
 
-/** Partitions, and the aliases that the planner numbers for them, differ from day to day. */
-function withoutDay(text: string): string {
-  return text.replace(/_p\d{8}\b/g, '_pdate').replace(/\b([a-z]+(?:_[a-z]+)*)_\d+(?=\.|$)/g, '$1');
+/** Names that are numbered: partitions by the day, aliases of them and subplans by the planner. */
+function withoutNumbers(text: string): string {
+  return text
+    .replace(/_p\d{8}\b/g, '_pdate')
+    .replace(/\b([a-z]+(?:_[a-z]+)*)_\d+(?=\.|$)/g, '$1')
+    .replace(/\b(InitPlan|SubPlan) \d+/g, '$1');
 }
 
 /** What the index of a partition is a part of. */

@@ -30,7 +30,7 @@ export function logFinished(rows: string): string {
         from (select replay_id,
                      count(*) filter (where final_state = 'succeeded') as succeeded,
                      count(*) filter (where final_state <> 'succeeded') as failed
-                from ${rows} where replay_id in (select id from replayed) group by replay_id) done
+                from ${rows} where ${isKeyAmong('replay_id', 'select id from replayed')} group by replay_id) done
        where ${isKeyOf('p.id', 'done.replay_id')}
     )`;
 }
