@@ -149,8 +149,11 @@ export async function claimDeliveries(
                     else able end as allowed
           from able
       ), granted as materialized (
-        select w.id, w.subscription_id, w.trigger
-          from (select w.*, row_number() over (
+        select w.*
+          from (select w.id, w.subscription_id, w.trigger, j.version, j.gone_at, j.suspect,
+                       j.fifo and j.blocks_on_exhausted as blocks_order,
+                       (coalesce(j.timeout_ms, $2::float8) + $3::float8) as lease_ms,
+                       row_number() over (
                          partition by w.subscription_id, w.trigger = 'schedule'
                          order by case when j.fifo then w.sequence end, w.lane, w.due_at, w.sequence) as nth,
                        j.fifo and w.id is distinct from j.head_id as out_of_order
@@ -192,18 +195,17 @@ export async function claimDeliveries(
       ), ${logFinished('orphaned')}
       update posthorn.open_deliveries d
          set state = 'in_flight', attempt_number = d.attempt_number + 1, leased_at = now(),
-             lease_until = now() + ${milliseconds('m.lease_ms')},
+             lease_until = now() + ${milliseconds('g.lease_ms')},
              -- a parked delivery is found by nobody: from now on its lease's end is the time to look again
-             offer_at = case when d.offer_at = 'infinity' then now() + ${milliseconds('m.lease_ms')} else d.offer_at end
-        from granted g
-        join moved m using (subscription_id)
+             offer_at = case when d.offer_at = 'infinity' then now() + ${milliseconds('g.lease_ms')} else d.offer_at end
+        from granted g -- with all that is needed: another join would be of each with each
        where ${isKeyOf('d.id', 'g.id')}
-      returning d.id, d.event_id, d.subscription_id, m.version, d.tenant, d.event_type, d.payload_bytes, d.trigger,
-                d.attempt_number, d.retry_step, d.lost_run, d.restore_state, m.fifo and m.blocks_on_exhausted as blocks_order,
-                m.lease_ms, greatest(0, extract(epoch from now() - d.due_at)::float8 * 1000) as waited_ms,
-                case when m.gone_at is not null
-                  then extract(epoch from now() - m.gone_at)::float8 * 1000 end as gone_for_ms,
-                m.suspect, extract(epoch from clock_timestamp())::float8 * 1000 as now_ms`,
+      returning d.id, d.event_id, d.subscription_id, g.version, d.tenant, d.event_type, d.payload_bytes, d.trigger,
+                d.attempt_number, d.retry_step, d.lost_run, d.restore_state, g.blocks_order,
+                g.lease_ms, greatest(0, extract(epoch from now() - d.due_at)::float8 * 1000) as waited_ms,
+                case when g.gone_at is not null
+                  then extract(epoch from now() - g.gone_at)::float8 * 1000 end as gone_for_ms,
+                g.suspect, extract(epoch from clock_timestamp())::float8 * 1000 as now_ms`,
     values: [
       ids,
       terms.defaultTimeoutMs,

@@ -65,8 +65,7 @@ export async function lookAtDue(db: Database, limit: number, offerAfterMs: numbe
          order by f.subscription_id
            for key share
       ), judged as (
-        select due.id, due.waits and b.subscription_id is not null as parked
-          from due left join backlogged b using (subscription_id)
+        select id, waits and subscription_id in (select subscription_id from backlogged) as parked from due
       )
       update posthorn.open_deliveries d
          set offer_at = case when j.parked then 'infinity'
