@@ -13,6 +13,8 @@ export interface Plan {
    * stops.
    */
   readWhole: string[];
+  /** Parts of the statement of which all rows are gone through again for each row of another part. */
+  repeated: string[];
 }
 
 export interface ExplainedStatement extends Plan {
@@ -151,6 +153,7 @@ function described(explained: Explained | undefined, parents: ReadonlyMap<string
   return {
     shape: `${render(plan, parents).join('\n')}\n`,
     readWhole: [...new Set(readWholeBy(plan, false))].sort(),
+    repeated: [...new Set(repeatedBy(plan))].sort(),
   };
 }
 
@@ -169,6 +172,17 @@ function readWholeBy(node: PlanNode, isLimited: boolean): string[] {
     ...(node.Plans ?? []).flatMap((child) =>
       readWholeBy(child, isPassedOn && child['Subplan Name'] === undefined),
     ),
+  ];
+}
+
+function repeatedBy(node: PlanNode): string[] {
+  const children = node.Plans ?? [];
+  const joined = children.filter((child) => child['Subplan Name'] === undefined);
+  const inner = node['Node Type'] === 'Nested Loop' ? joined[1] : undefined;
+  const repeated = inner?.['Node Type'] === 'Materialize' ? inner.Plans?.[0] : inner;
+  return [
+    ...(repeated?.['Node Type'] === 'CTE Scan' ? [repeated['CTE Name'] as string] : []),
+    ...children.flatMap(repeatedBy),
   ];
 }
 

@@ -55,15 +55,18 @@ const eventId = (at: string, n: string): string =>
  * Fills an empty store as one looks in which much waits: `parked` deliveries of a thousand held subscriptions, next to
  * some tens of thousands of others in every state there is, subscriptions that do nothing, and five days of log.
  *
- * The same rows every time, but for the times, which are relative to now; days of the log are whole ones, so that no
+ * Without `hasLog` nothing has finished yet. The same rows every time, but for the times, which are relative to now; days of the log are whole ones, so that no
  * partition has more or less of it at any time of the day. Analyzed and vacuumed.
  */
-export async function fillStore(db: Database, { parked }: { parked: number }): Promise<void> {
+export async function fillStore(
+  db: Database,
+  { parked, hasLog = true }: { parked: number; hasLog?: boolean },
+): Promise<void> {
   await db.apart({ timeoutMs: 240_000, lockTimeoutMs: 10_000 }, async (query) => {
     await query({ text: `set synchronous_commit = off` });
     await addPartitions(query);
     await addSubscriptions(query);
-    await addLog(query);
+    if (hasLog) await addLog(query);
     await withoutIndexes(query, 'open_deliveries', () => addOpenDeliveries(query, parked));
     await addTheRest(query);
     await vacuum(query);

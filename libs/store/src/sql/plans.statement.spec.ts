@@ -677,6 +677,7 @@ describe.each(Object.entries(GROUPS))('%s', (_group, cases) => {
 
       keep(statement, first);
       expect(whole(first)).toEqual([]);
+      expect(first.repeated).toEqual([]);
       // A plan is kept by its connection: one that was made at the beginning has to do for a million.
       if (first.isGeneric) expect(whole(await planElsewhere(begun.db, first))).toEqual([]);
       expect(Math.max(...asked.map((one) => one.pages))).toBeLessThanOrEqual(bound);
