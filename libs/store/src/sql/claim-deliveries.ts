@@ -113,11 +113,15 @@ export async function claimDeliveries(
     name: 'claim-deliveries',
     text: `
       with wanted as materialized (
-        select d.id, d.subscription_id, d.trigger, d.lane, d.sequence, d.due_at
-          from posthorn.open_deliveries d
-         where d.id = any($1::uuid[]) and d.state = 'pending' and (d.due_at <= now() or d.trigger <> 'schedule')
-         order by d.id
-           for no key update skip locked
+        -- A series is taken to be long: what is thought to be a row or two would be joined each with each below.
+        select d.*
+          from generate_series(1, cardinality($1::uuid[])) n
+         cross join lateral (
+           select id, subscription_id, trigger, lane, sequence, due_at
+             from posthorn.open_deliveries
+            where id = ($1::uuid[])[n] and state = 'pending' and (due_at <= now() or trigger <> 'schedule')
+            limit 1
+              for no key update skip locked) d
       ), flow as materialized (
         select f.*
           from posthorn.flows f
@@ -207,7 +211,7 @@ export async function claimDeliveries(
                   then extract(epoch from now() - g.gone_at)::float8 * 1000 end as gone_for_ms,
                 g.suspect, extract(epoch from clock_timestamp())::float8 * 1000 as now_ms`,
     values: [
-      ids,
+      [...new Set(ids)],
       terms.defaultTimeoutMs,
       terms.slackMs,
       terms.defaultMaxInFlight,
