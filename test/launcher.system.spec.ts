@@ -150,6 +150,9 @@ describe('npm start', () => {
     expect(first.output).toContain(`http://127.0.0.1:${port}/docs`);
     expect(first.output).toContain('matchedSubscriptions is 0 until something is subscribed');
     expect((await fetch(`http://127.0.0.1:${port}/docs`)).status).toBe(200);
+    const metrics = /metrics and health of the worker: (\S+)/.exec(first.output)?.[1] ?? '';
+    expect(await (await fetch(metrics)).text()).toContain('app="worker"');
+    expect((await fetch(new URL('/readyz', metrics))).status).toBe(200);
   }, 60_000);
 
   it('prints a curl that emits an event as it stands', () => {
