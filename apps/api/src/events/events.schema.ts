@@ -3,7 +3,7 @@ import { deliveryPage } from '../deliveries/deliveries.schema.js';
 import { anyTenantId, eventTypeName, tenantId, timestamp } from '../http/field-schemas.js';
 import { operation } from '../http/operation.js';
 import { pageQuery, pageSchema } from '../http/page-query.js';
-import { idParam, timeFilter } from '../http/request-schemas.js';
+import { idParam, TIME_FORM, timeFilter } from '../http/request-schemas.js';
 
 const externalId = z
   .string()
@@ -39,7 +39,7 @@ export const envelope = z
       .meta({ description: 'Whose event it is; `default` or the tenant of the key.' }),
     externalId: externalId.optional(),
     timestamp: z.iso
-      .datetime({ offset: true, error: 'must be an RFC 3339 date and time with an offset' })
+      .datetime({ offset: true, error: TIME_FORM })
       .max(64)
       .refine(hasFourDigitYear, 'must be in the years 0000 to 9999 in UTC')
       .optional()

@@ -47,7 +47,7 @@ export const eventTypeName = z
   .string()
   .refine(
     isEventType,
-    `must be at most ${MAX_EVENT_TYPE_LENGTH} characters: words of letters, digits, "_" and "-", joined by dots`,
+    `must be words of letters, digits, "_" and "-", joined by dots, such as invoice.paid; at most ${MAX_EVENT_TYPE_LENGTH} characters`,
   )
   .meta({
     example: 'invoice.paid',

@@ -25,8 +25,11 @@ export function idFilter(prefix: IdPrefix) {
     .meta({ override: { type: 'string', pattern: patternOf(prefix) } });
 }
 
+/** What is said of text that is no time. */
+export const TIME_FORM = 'must be an RFC 3339 date and time with an offset, such as 2026-11-23T09:30:00Z';
+
 /** A time to filter by, as milliseconds since 1970; nothing here is older than that. */
 export const timeFilter = z.iso
-  .datetime({ offset: true, error: 'must be an RFC 3339 date and time with an offset' })
+  .datetime({ offset: true, error: TIME_FORM })
   .transform((text) => Math.max(0, Date.parse(text)))
   .meta({ override: { type: 'string', format: 'date-time' } });

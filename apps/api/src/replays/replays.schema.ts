@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { anyTenantId, eventTypeName, timestamp } from '../http/field-schemas.js';
 import { operation } from '../http/operation.js';
 import { pageQuery, pageSchema } from '../http/page-query.js';
-import { idFilter, idParam, timeFilter } from '../http/request-schemas.js';
+import { idFilter, idParam, TIME_FORM, timeFilter } from '../http/request-schemas.js';
 
 const TAG = 'Replays';
 
@@ -20,7 +20,7 @@ const bound = z
   .transform((given, context) => {
     const time = timeFilter.safeParse(given);
     if (time.success) return time.data;
-    const message = given === undefined ? NO_BOUND : 'must be an RFC 3339 date and time with an offset';
+    const message = given === undefined ? NO_BOUND : TIME_FORM;
     context.addIssue({ code: 'custom', message });
     return z.NEVER;
   })

@@ -99,7 +99,7 @@ export const retryPolicy = z
     z.strictObject({
       delaysMs: z
         .array(z.int().min(0).max(MAX_DELAY_MS))
-        .min(1)
+        .min(1, 'must have a delay: for no retries at all give {"maxAttempts": 1} instead')
         .max(MAX_DELAYS)
         .meta({ description: 'The delay before each retry; there are as many retries as delays.' }),
       jitter,
