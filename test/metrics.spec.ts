@@ -189,6 +189,13 @@ describe('the alerts', () => {
     );
   });
 
+  it('are in the table above them, in their order, with their severity', () => {
+    const rows = read('docs/operations.md').matchAll(/^\| \[(Posthorn\w+)\]\(#(\w+)\) +\| (\w+) +\| \S/gm);
+    expect([...rows].map(([, ...cells]) => cells)).toEqual(
+      rules.map(({ alert, labels }) => [alert, alert.toLowerCase(), labels.severity]),
+    );
+  });
+
   it('lead to the place that explains them', () => {
     for (const { alert, annotations } of rules) {
       expect(annotations.runbook).toBe(`docs/operations.md#${alert.toLowerCase()}`);
