@@ -191,16 +191,14 @@ export class AddFairness implements MigrationInterface {
     await runner.query(`
       create index open_deliveries_replay_idx on posthorn.open_deliveries (replay_id, id)
        where replay_id is not null`);
-    // As what a replay found it, and after which attempt: until it makes one itself, it can give it back as it was.
+    // As what a replay found it: cancelled, it gives it back as it was.
     await runner.query(`
       alter table posthorn.open_deliveries
         add column found_state  text,
         add column found_reason text,
-        add column found_number integer,
         add constraint open_deliveries_found_by_a_replay check (
-          (found_state is null) = (found_number is null)
-          and (found_state is null or (replay_id is not null
-               and found_state in ('succeeded', 'exhausted', 'cancelled', 'expired'))))`);
+          found_state is null or (replay_id is not null
+            and found_state in ('succeeded', 'exhausted', 'cancelled', 'expired')))`);
     // A replay of what failed must not wade through what succeeded. Few rows, so dear to nobody.
     await runner.query(`
       create index deliveries_failed_subscription_idx on posthorn.deliveries (subscription_id, id)
@@ -227,7 +225,7 @@ export class AddFairness implements MigrationInterface {
     );
     await runner.query(`
       alter table posthorn.open_deliveries
-        drop column found_state, drop column found_reason, drop column found_number`);
+        drop column found_state, drop column found_reason`);
     await runner.query(`alter table posthorn.events drop column payload_erased_at, drop column is_test`);
     await runner.query(`
       alter table posthorn.deliveries

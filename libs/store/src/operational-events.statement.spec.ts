@@ -178,6 +178,7 @@ describe('what operational events tell', () => {
     ['held', 'subscription.held'],
     ['active', 'subscription.recovered'],
     ['disabled', 'subscription.disabled'],
+    ['paused', 'subscription.blocked'],
   ] as const)('calls a move to %s %s', (state, type) => {
     const flow = {
       subscriptionId: uuid,

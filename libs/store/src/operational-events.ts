@@ -17,6 +17,7 @@ export const OPERATIONAL_EVENT_TYPES = [
   'subscription.held',
   'subscription.recovered',
   'subscription.disabled',
+  'subscription.blocked',
   'delivery.exhausted',
   'delivery.expired',
   'replay.finished',
@@ -68,13 +69,14 @@ const TOLD_AS = {
   held: 'subscription.held',
   active: 'subscription.recovered',
   disabled: 'subscription.disabled',
+  paused: 'subscription.blocked',
 } as const;
 
 /** A flow as a change of its state left it. */
 export interface MovedFlow {
   subscriptionId: string;
   tenant: string;
-  /** Where it is now; `active`: it has recovered. */
+  /** Where it is now; `active`: it has recovered; `paused`: not by a person, but by its order. */
   state: keyof typeof TOLD_AS;
   reason: string | null;
   since: Date;
@@ -84,7 +86,7 @@ export interface MovedFlow {
   nextProbeAt: Date | null;
 }
 
-/** A subscription is failing, held (with probes) or disabled from now on, or has recovered. */
+/** A subscription is failing, held (with probes), disabled or blocked from now on, or has recovered. */
 export function subscriptionMoved(flow: MovedFlow): OperationalEvent {
   return {
     type: TOLD_AS[flow.state],

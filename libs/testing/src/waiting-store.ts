@@ -237,7 +237,6 @@ async function addOpenDeliveries(query: Query, parked: number): Promise<void> {
         offer_at: 'now()',
         replay_id: REPLAY,
         found_state: `'succeeded'`,
-        found_number: '0',
       },
     },
     { of: due, count: 3000, columns: { offer_at: 'now()' }, hasEvents: true },

@@ -8,8 +8,8 @@ type OperationalEventType = (typeof OPERATIONAL_EVENT_TYPES)[number];
 const subscription = z.object({
   subscriptionId: z.string().meta({ example: 'sub_01kapf8q8nfwps0h6n1qz4a6mt' }),
   tenant: tenantId,
-  state: z.enum(['active', 'failing', 'held', 'disabled']),
-  reason: z.enum(['failing', 'gone']).nullable(),
+  state: z.enum(['active', 'failing', 'held', 'disabled', 'paused']),
+  reason: z.enum(['failing', 'gone', 'order_blocked']).nullable(),
   since: timestamp.meta({ description: 'When the state began.' }),
   failures: z.int().meta({ description: 'Failed attempts since the last success.' }),
   lastSuccessAt: timestamp.nullable(),
@@ -59,6 +59,11 @@ const TYPES: Readonly<Record<OperationalEventType, { id: string; summary: string
   'subscription.disabled': {
     id: 'receiveSubscriptionDisabled',
     summary: 'A subscription gets nothing until a person resumes it',
+    data: subscription,
+  },
+  'subscription.blocked': {
+    id: 'receiveSubscriptionBlocked',
+    summary: 'A subscription in order stopped behind a delivery that was given up',
     data: subscription,
   },
   'delivery.exhausted': {

@@ -567,9 +567,25 @@ describe('sharing', () => {
           );
         },
       ),
-      { numRuns: 8 },
+      { numRuns: 8, examples: [[[1, 1, 1, 1, 1], 4]] },
     );
   }, 120_000);
+
+  it('gives every subscription of a tenant the same, though not all of them fit into a turn', async () => {
+    const subscriptions: string[] = [];
+    for (let nth = 0; nth < 5; nth += 1) {
+      subscriptions.push(await subscribe('acme', { backlogged: true, ready_at: new Date(0) }));
+    }
+    await accept(40);
+    const served = new Map(subscriptions.map((subscription) => [subscription, 0]));
+    for (let turn = 0; turn < 20; turn += 1) {
+      const leases = await claim(await pick(4));
+      for (const { subscriptionId } of leases)
+        served.set(subscriptionId, (served.get(subscriptionId) ?? 0) + 1);
+      await finish(leases);
+    }
+    expect(Math.max(...served.values()) - Math.min(...served.values())).toBeLessThanOrEqual(1);
+  });
 
   it('serves within a tenant the subscription first that was served least recently', async () => {
     const subscriptions: string[] = [];

@@ -62,17 +62,17 @@ export async function pickBacklog(db: Database, terms: PickTerms): Promise<Picke
     name: 'pick-backlog',
     text: `
       with ready as materialized (
-        select f.subscription_id, f.tenant, f.ready_at
+        select f.subscription_id, f.tenant, f.ready_at, f.served
           from posthorn.flows f
          where f.ready_at <= now() and f.ready_at < 'infinity'
            and ($2 > 0 or not (${isSuspect('f', '$4')} or f.subscription_id = any($5::uuid[])))
          order by f.ready_at
          limit ${MAX_COMPARED}
       ), compared as (
-        select r.*, row_number() over (partition by r.tenant order by r.ready_at, r.subscription_id) as nth
+        select r.*, row_number() over (partition by r.tenant order by r.ready_at, r.served, r.subscription_id) as nth
           from ready r
       ), chosen as materialized (
-        select c.subscription_id
+        select c.subscription_id, c.tenant, row_number() over (order by c.nth, t.served_at, t.id) as place
           from compared c join posthorn.tenants t on ${isKeyOf('t.id', 'c.tenant')}
          where c.nth <= ceil($1::float8 / least((select count(distinct tenant) from ready), ${MAX_SERVED}))
          order by c.nth, t.served_at, t.id
@@ -86,12 +86,14 @@ export async function pickBacklog(db: Database, terms: PickTerms): Promise<Picke
          where ${isKeyAmong('t.id', 'select tenant from flow')}
            for no key update skip locked
       ), remembered as (
-        update posthorn.tenants t set served_at = clock_timestamp() from tenant
-         where ${isKeyOf('t.id', 'tenant.id')}
+        -- in the order in which they were chosen: else the last of one turn might be the last of the next one, too
+        update posthorn.tenants t set served_at = now() + c.place * interval '1 microsecond'
+          from (select tenant, min(place) as place from chosen where tenant in (select id from tenant) group by tenant) c
+         where ${isKeyOf('t.id', 'c.tenant')}
       ), counted as (
         select f.*, ceil($1::float8 / (select count(distinct tenant) from flow)) as of_tenant,
                count(*) over (partition by f.tenant) as flows,
-               row_number() over (partition by f.tenant order by f.ready_at, f.subscription_id) as nth
+               row_number() over (partition by f.tenant order by f.ready_at, f.served, f.subscription_id) as nth
           from flow f
       ), shared as (
         select c.*, ${isSuspect('c', '$4')} or c.subscription_id = any($5::uuid[]) as suspect,

@@ -146,7 +146,8 @@ function attemptedFlow(row: RecordedRow): AttemptedFlow {
   };
 }
 
-/** What is to be announced of a row: a delivery that was exhausted, a subscription that a 410, or its end, moved. */
+/** What is to be announced of a row: a delivery that was exhausted, a subscription that a 410, its end, or an
+ * exhausted head moved. */
 function announcement(row: RecordedRow): OperationalEvent[] {
   if (row.tenant === SYSTEM_TENANT) return [];
   if (row.delivery_id !== null) {
@@ -166,8 +167,7 @@ function announcement(row: RecordedRow): OperationalEvent[] {
     ];
   }
   const { state, was, state_since: since } = row;
-  if (state === was || since === null || (state !== 'held' && state !== 'disabled' && state !== 'active'))
-    return [];
+  if (state === null || state === was || since === null) return [];
   return [
     subscriptionMoved({
       subscriptionId: row.subscription_id,

@@ -101,9 +101,9 @@ async function reopen(
       )
       insert into posthorn.open_deliveries
         (id, event_id, subscription_id, tenant, event_type, payload_bytes, due_at, offer_at, attempt_number,
-         found_state, found_reason, found_number, last_outcome, last_status_code, status_class, lane, replay_id)
+         found_state, found_reason, last_outcome, last_status_code, status_class, lane, replay_id)
       select id, event_id, subscription_id, tenant, event_type, payload_bytes, now(), now(), attempt_number,
-             state, reason, attempt_number, last_outcome, last_status_code, status_class, 2, $1
+             state, reason, last_outcome, last_status_code, status_class, 2, $1
         from taken order by id
       returning 1`,
     values: [replayId, ids, ids[0], ids.at(-1), states, startedAt],
@@ -167,15 +167,13 @@ export async function finishReplay(db: Database, replayId: string): Promise<Ende
 }
 
 /**
- * Ends up to `limit` pending deliveries of a cancelled replay; returns how many. Those without an attempt since they
- * were taken go back to the log as they were found there and do not count for the replay; the others, and those that
- * there had never been, end as cancelled by request. One that is in flight, or waits for a resend, is left to be ended
- * later should that fail.
+ * Ends up to `limit` pending deliveries of a cancelled replay; returns how many. What the log had goes back to it as it
+ * was found and does not count for the replay, also when an attempt has failed since; what there had never been ends as
+ * cancelled by request. One that is in flight, or waits for a resend, is left to be ended later should that fail.
  *
  * When nothing is open any more, the replay is settled, and its end is announced.
  *
- * Locks: deliveries with SKIP LOCKED, then flows, then the replay. Indexes: open_deliveries_replay_idx, replays_pkey, the keys of
- * attempts.
+ * Locks: deliveries with SKIP LOCKED, then flows, then the replay. Indexes: open_deliveries_replay_idx, replays_pkey.
  */
 export async function withdrawReplay(db: Database, replayId: string, limit: number): Promise<number> {
   const ended = await db.transaction(async (query) => {
@@ -194,13 +192,10 @@ export async function withdrawReplay(db: Database, replayId: string, limit: numb
         ), ended as materialized (
           select id, event_id, subscription_id, tenant, event_type, payload_bytes, attempt_number, last_outcome,
                  last_status_code, status_class,
-                 case when given_back then found_state else 'cancelled' end as final_state,
-                 case when given_back then found_reason else 'cancelled_by_request' end as final_reason,
-                 case when not given_back then replay_id end as replay_id
-            from gone g
-           cross join lateral (
-             select g.found_state is not null and not exists (
-                      select from posthorn.attempts where delivery_id = g.id and number > g.found_number) as given_back) j
+                 coalesce(found_state, 'cancelled') as final_state,
+                 case when found_state is null then 'cancelled_by_request' else found_reason end as final_reason,
+                 case when found_state is null then replay_id end as replay_id
+            from gone
         ), ${wakeOrdered('ended')}, ${logFinished('ended')}
         select count(*)::int as ended, count(*) filter (where replay_id is null)::int as given_back from ended`,
       values: [replayId, limit],
