@@ -20,8 +20,8 @@ const PATIENT = { delaysMs: Array.from({ length: 50 }, () => 50), jitter: 0 };
 const EVENTS = 30;
 const DAY_MS = 86_400_000;
 
-const PROBE_INITIAL_MS = 100;
-const PROBE_MAX_MS = 800;
+const PROBE_INITIAL_MS = 600;
+const PROBE_MAX_MS = 2_400;
 /** The longest a probe that nobody answers for any more stands in the way: its lease, and then somebody looks. */
 const PROBED_AGAIN_WITHIN_MS = 30_000;
 
@@ -99,6 +99,12 @@ async function subscriber(posthorn: Posthorn, status: number, input: Record<stri
       eventually('the backlog to go out', async () =>
         (await count('deliveries', `state = 'succeeded'`)) === EVENTS ? true : undefined,
       ),
+    untilBetweenProbes: () =>
+      eventually('a probe to be recorded, and the next one not to be due', async () =>
+        (await count('flows', `in_flight = 0 and hold_until > now() + interval '0.3 s'`)) === 1
+          ? true
+          : undefined,
+      ),
     /** Resolves when so many more requests have come. */
     probed: (times: number): Promise<ReceivedRequest[]> => {
       const before = target.requests.length;
@@ -174,12 +180,11 @@ describe('a subscription that fails', () => {
         // Only probes are sent, and the rest of the backlog spends no attempts.
         const waited = await untouched();
         expect(waited).toBeGreaterThan(EVENTS / 2);
-        await probed(5);
+        await probed(3);
         const probes = target.requests.filter(({ atMs }) => atMs > Date.parse(held.stateSince));
-        const waits = [200, 400, 800, 800];
-        gapsMs(probes)
-          .slice(0, waits.length)
-          .forEach((gapMs, index) => expect(gapMs).toBeGreaterThanOrEqual(waits[index] as number));
+        const [afterFirst, afterSecond] = gapsMs(probes);
+        expect(afterFirst).toBeGreaterThanOrEqual(2 * PROBE_INITIAL_MS);
+        expect(afterSecond).toBeGreaterThanOrEqual(PROBE_MAX_MS);
         expect(mostAtOnce(probes)).toBe(1);
         expect(await untouched()).toBeGreaterThanOrEqual(waited - probes.length);
 
@@ -234,19 +239,25 @@ describe('a subscription that fails', () => {
   );
 
   it(
-    'is probed on while one of two workers is frozen, and after all of them were killed',
+    'is probed on while one of two workers is frozen, and after all were killed with a probe on the wire',
     () =>
       onEvery(deployments, async (posthorn) => {
-        const { target, subscription, probed, untilAllSucceeded } = await subscriber(posthorn, 500);
+        const { target, subscription, probed, untilBetweenProbes, untilAllSucceeded } = await subscriber(
+          posthorn,
+          500,
+        );
         await untilState(posthorn, subscription.id, 'held');
         for (const worker of posthorn.workers) {
+          await untilBetweenProbes();
           worker.pause();
-          await probed(2);
+          await probed(1);
           worker.resume();
         }
+        await untilBetweenProbes();
+        await probed(1);
         await Promise.all(posthorn.workers.map((worker) => worker.kill()));
         await Promise.all([posthorn.startWorker(), posthorn.startWorker()]);
-        await probed(2);
+        await probed(1);
         expect((await posthorn.subscription(subscription.id)).state).toBe('held');
 
         target.respond(always(200));
