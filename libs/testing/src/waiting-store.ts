@@ -36,6 +36,7 @@ export const WAITING = {
 } as const;
 
 export const TENANTS = 300;
+const IDLE_TENANTS = 3000;
 const SUBSCRIPTIONS = 20_000;
 /** Finished deliveries of each of the last days, today included; every 53rd failed. */
 const FINISHED_A_DAY = 15_000;
@@ -99,9 +100,15 @@ async function addSubscriptions(query: Query): Promise<void> {
   const numbers = `generate_series(1, ${SUBSCRIPTIONS}) n`;
   await query({
     text: `
-      insert into posthorn.tenants (id, payload_retention_ms, served_at)
-      select 'tenant' || n, case when n % 30 = 0 then 2 * 86400000 end, now() - n * interval '1 second'
+      insert into posthorn.tenants (id, payload_retention_ms, served_at, created_at)
+      select 'tenant' || n, case when n % 30 = 0 then 2 * 86400000 end, now() - n * interval '1 second',
+             now() - n * interval '1 hour'
         from generate_series(0, ${TENANTS - 1}) n`,
+  });
+  await query({
+    text: `
+      insert into posthorn.tenants (id, created_at)
+      select 'idle' || n, now() - n * interval '1 minute' from generate_series(1, ${IDLE_TENANTS}) n`,
   });
   await query({
     text: `
@@ -319,7 +326,7 @@ async function addTheRest(query: Query): Promise<void> {
   await query({
     text: `
       insert into posthorn.idempotency_keys (digest, fingerprint, expires_at)
-      select sha256(n::text::bytea), sha256('\\x00'), now() + (n - 2000) * interval '1 minute'
+      select sha256(n::text::bytea), sha256('\\x00'), now() + (n - 2000) / 20 * interval '1 minute'
         from generate_series(1, 30000) n`,
   });
   await query({
@@ -328,7 +335,9 @@ async function addTheRest(query: Query): Promise<void> {
       select ${SUBSCRIPTION}, 'tenant' || n % ${TENANTS}, '{admin}', sha256('\\x00') from generate_series(1, 10000) n`,
   });
   await query({
-    text: `insert into posthorn.event_types (name) select 'only.' || n from generate_series(1, 5000) n`,
+    text: `
+      insert into posthorn.event_types (name, created_at)
+      select 'only.' || n, now() - n * interval '1 minute' from generate_series(1, 5000) n`,
   });
 }
 
