@@ -202,7 +202,8 @@ export const errorCodes = {
   event_type_unknown: {
     status: 422,
     title: 'The event type is not in the catalogue',
-    meaning: 'This deployment is strict: add the event type to the catalogue first.',
+    meaning:
+      'This deployment is strict: add the event type to the catalogue first. Or the subscription is of the tenant `_system` and asks for what Posthorn never tells there; `detail` names what it tells.',
   },
   header_too_large: {
     status: 431,

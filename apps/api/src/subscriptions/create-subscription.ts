@@ -12,7 +12,7 @@ import { tenantNotFound } from '../http/principal.js';
 import { ProblemError } from '../http/problem.js';
 import { completeRetryPolicy } from './complete-retry-policy.js';
 import { mergeHeaders } from './merge-headers.js';
-import { refuseUnknownEventTypes } from './refuse-unknown-event-types.js';
+import { refuseUnknownEventTypes, refuseUnknownOwnTypes } from './refuse-unknown-event-types.js';
 import { acceptedUrl, type SubscriptionDeps } from './subscription-rules.js';
 import type { newSubscription } from './subscriptions.schema.js';
 
@@ -33,6 +33,7 @@ export async function createSubscription(
   const eventTypes = [...new Set(input.eventTypes)];
   const id = uuid7(await db.reliableNowMs(), randomBytes(10));
   const headers = mergeHeaders({}, input.headers ?? null, headerSealer(box, tenant, id));
+  refuseUnknownOwnTypes(tenant, eventTypes);
   await refuseUnknownEventTypes(db, rules, eventTypes);
   const { sealed, text } = sealedSecret(box, tenant, uuid7(db.nowMs(), randomBytes(10)), input.secret);
   const result = await storeSubscription(

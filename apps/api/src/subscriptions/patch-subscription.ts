@@ -10,7 +10,7 @@ import type { FieldError } from '../http/problem.js';
 import { completeRetryPolicy } from './complete-retry-policy.js';
 import { headerSealer } from './create-subscription.js';
 import { mergeHeaders } from './merge-headers.js';
-import { refuseUnknownEventTypes } from './refuse-unknown-event-types.js';
+import { refuseUnknownEventTypes, refuseUnknownOwnTypes } from './refuse-unknown-event-types.js';
 import { acceptedUrl, type SubscriptionDeps } from './subscription-rules.js';
 import {
   DEFAULT_ON_EXHAUSTED,
@@ -64,13 +64,16 @@ export async function patchSubscription(
   if (patch.rateLimit !== undefined) change.rateLimit = patch.rateLimit;
   if (patch.ordering !== undefined) change.ordering = patch.ordering ?? DEFAULT_ORDERING;
   if (patch.onExhausted !== undefined) change.onExhausted = patch.onExhausted ?? DEFAULT_ON_EXHAUSTED;
-  return storePatch(db, scope, id, (current) => ({
-    ...change,
-    ...(patch.metadata !== undefined && { metadata: mergeMetadata(current.metadata, patch.metadata) }),
-    ...(patch.headers !== undefined && {
-      headers: mergeHeaders(current.headers, patch.headers, headerSealer(box, current.tenant, id)),
-    }),
-  }));
+  return storePatch(db, scope, id, (current) => {
+    if (change.eventTypes) refuseUnknownOwnTypes(current.tenant, change.eventTypes);
+    return {
+      ...change,
+      ...(patch.metadata !== undefined && { metadata: mergeMetadata(current.metadata, patch.metadata) }),
+      ...(patch.headers !== undefined && {
+        headers: mergeHeaders(current.headers, patch.headers, headerSealer(box, current.tenant, id)),
+      }),
+    };
+  });
 }
 
 function mergeMetadata(

@@ -167,6 +167,33 @@ describe('subscribing in the tenant _system', () => {
     });
   });
 
+  it('is refused for what Posthorn never tells, by a new one and by a change, naming what it tells', async () => {
+    const { body } = await watch();
+    for (const eventTypes of [
+      ['subscripton.held'],
+      ['subscription.*', 'invoice.*'],
+      ['subscription.held.*'],
+    ]) {
+      const bad = eventTypes.length - 1;
+      const refusal = {
+        status: 422,
+        body: {
+          code: 'event_type_unknown',
+          detail: expect.stringContaining(OPERATIONAL_EVENT_TYPES.join(', ')),
+          errors: [{ pointer: `#/eventTypes/${bad}`, detail: expect.stringContaining(eventTypes[bad]!) }],
+        },
+      };
+      const asked = { ...WATCHER, tenant: '_system', eventTypes };
+      expect(await call('POST', '/subscriptions', admin, asked)).toMatchObject(refusal);
+      expect(await call('PATCH', `/subscriptions/${body.id}`, admin, { eventTypes })).toMatchObject(refusal);
+      const elsewhere = { ...asked, tenant: 'acme' };
+      expect(await call('POST', '/subscriptions', plain, elsewhere)).toMatchObject({ status: 201 });
+    }
+    const known = [...OPERATIONAL_EVENT_TYPES, 'subscription.*', 'delivery.*', 'replay.*', '*'];
+    const asked = { ...WATCHER, tenant: '_system', eventTypes: known };
+    expect(await call('POST', '/subscriptions', admin, asked)).toMatchObject({ status: 201 });
+  });
+
   it('can be changed, paused, resumed and ended like any other', async () => {
     const { body } = await watch();
     const path = `/subscriptions/${body.id}`;
