@@ -1,7 +1,14 @@
 import { patternsMatching } from './event-type.js';
-import { changeSubscription, createSubscription, replayIfPossible, test } from './explanation-actions.js';
+import {
+  changeSubscription,
+  createSubscription,
+  emitAgain,
+  replayMissed,
+  test,
+} from './explanation-actions.js';
 import { deletedAt, instant, listed } from './explain-words.js';
-import type { Explanation, ExplanationFacts } from './explanation.js';
+import type { Explanation, ExplanationAction, ExplanationFacts } from './explanation.js';
+import { SYSTEM_TENANT } from './tenant.js';
 
 const NO_TIMES = { sinceMs: null, untilMs: null };
 
@@ -24,7 +31,7 @@ export function explainAbsent(facts: ExplanationFacts): Explanation {
       code: 'other_tenant',
       words: `The event is of the tenant ${event.tenant} and the subscription of the tenant ${subscription.tenant}. Events stay within their tenant.`,
       ...NO_TIMES,
-      actions: [],
+      actions: joinTenants(facts),
     };
   }
   if (event.isTest) {
@@ -51,7 +58,7 @@ export function explainAbsent(facts: ExplanationFacts): Explanation {
       words: `The subscription was made at ${instant(createdAtMs)}, and ${accepted}. It gets what is emitted from then on.${anyway}`,
       sinceMs: createdAtMs,
       untilMs: null,
-      actions: isWanted ? replayIfPossible(facts) : [],
+      actions: isWanted ? replayMissed(facts) : [],
     };
   }
   if (!isWanted) {
@@ -69,6 +76,47 @@ export function explainAbsent(facts: ExplanationFacts): Explanation {
     words: `The subscription asks for ${event.type} now and did not when ${accepted}: it was last changed at ${instant(updatedAtMs)}.`,
     sinceMs: updatedAtMs,
     untilMs: null,
-    actions: replayIfPossible(facts),
+    actions: replayMissed(facts),
   };
+}
+
+/** Nobody emits to Posthorn's own tenant, nor what Posthorn told there to another. */
+function joinTenants({ event, subscription }: ExplanationFacts): ExplanationAction[] {
+  const isOwn = [event.tenant, subscription.tenant].includes(SYSTEM_TENANT);
+  return [
+    ...(isOwn || subscription.deletedAtMs !== null
+      ? []
+      : [emitAgain(`Emit it as a new event with "tenant": "${subscription.tenant}".`)]),
+    createSubscription(`Make a subscription with "tenant": "${event.tenant}", for events to come.`),
+  ];
+}
+
+/**
+ * What holds for all subscriptions of the tenant of the event: that there are none, or that none wants it. Null
+ * when there is a delivery, or one that asks for its type.
+ *
+ * @param all the facts of every subscription of the tenant; if there are more than these, of those that ask for it
+ */
+export function explainNone(
+  event: ExplanationFacts['event'],
+  all: readonly ExplanationFacts[],
+  isMore: boolean,
+): { words: string; actions: ExplanationAction[] } | null {
+  if (all.length === 0) {
+    const created = createSubscription(
+      `Make a subscription with "tenant": "${event.tenant}", for events to come.`,
+    );
+    return {
+      words: `The tenant ${event.tenant} has no subscriptions, so this event goes nowhere. Make one with ${created.method} ${created.path}.`,
+      actions: [created],
+    };
+  }
+  if (all.some((each) => each.delivery !== null || matches(each.subscription.eventTypes, event.type)))
+    return null;
+  const count = isMore ? `more than ${all.length}` : `${all.length}`;
+  const words =
+    all.length === 1
+      ? `The one subscription of the tenant ${event.tenant} does not want ${event.type}.`
+      : `The tenant ${event.tenant} has ${count} subscriptions, and none of them wants ${event.type}.`;
+  return { words, actions: [] };
 }

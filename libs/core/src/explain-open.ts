@@ -2,6 +2,7 @@ import {
   cancel,
   changeSubscription,
   createSubscription,
+  emitAgain,
   resendIfPossible,
   showDelivery,
   subscriptionPath,
@@ -39,9 +40,7 @@ export function explainPending(
       words: `${payloadGone(event)} There is nothing left to send, and this delivery is about to end.`,
       sinceMs: event.payloadErasedAtMs,
       untilMs: null,
-      actions: [
-        { code: 'emit_again', method: 'POST', path: '/v1/events', words: 'Emit it again as a new event.' },
-      ],
+      actions: [emitAgain('Emit it again as a new event.')],
     };
   }
   if (delivery.trigger !== 'schedule') return explainAskedFor(delivery);
@@ -114,7 +113,7 @@ function explainScheduled(
         actions: [changeSubscription(facts, 'Raise its `rateLimit`.'), ...attemptNow(facts, delivery)],
       };
     case undefined:
-      if (dueAtMs > facts.nowMs) return explainRetry(facts, delivery, dueAtMs, audience);
+      if (dueAtMs > facts.nowMs) return explainRetry(facts, flow, delivery, dueAtMs, audience);
       return {
         code: 'due_now',
         words: `${dueSince(dueAtMs)} and waits for a worker that is free. If that lasts, no worker runs, or all are busy.`,
@@ -126,26 +125,48 @@ function explainScheduled(
 }
 
 function explainPaused(facts: ExplanationFacts, flow: FlowFacts, delivery: DeliveryFacts): Explanation {
-  const isBlocked = flow.stateReason === 'order_blocked';
   const paused = `was paused at ${instant(flow.stateSinceMs)}`;
+  const times = { sinceMs: flow.stateSinceMs, untilMs: null };
+  if (!isBlocked(flow)) {
+    return {
+      code: 'paused',
+      words: `The subscription ${paused}. Nothing goes out until it is resumed.`,
+      ...times,
+      actions: [resume(facts, 'Let it go on.'), ...attemptNow(facts, delivery), cancel(delivery.id)],
+    };
+  }
+  const { blockedById } = facts;
+  const blocker = blockedById === null ? '' : ` ${encodeId('dlv', blockedById)}`;
   return {
     code: 'paused',
-    words: `The subscription ${
-      isBlocked ? `delivers in order, and ${paused} because the delivery at its head was given up` : paused
-    }. Nothing goes out until it is resumed.`,
-    sinceMs: flow.stateSinceMs,
-    untilMs: null,
+    words: `The subscription delivers in order, and ${paused} because the delivery${blocker} at its head was given up. Nothing goes out until it is resumed.`,
+    ...times,
     actions: [
-      resume(
-        facts,
-        isBlocked
-          ? 'Go on with the next in order; if the one that was given up matters, resend that first.'
-          : 'Let it go on.',
-      ),
+      ...(blockedById === null
+        ? []
+        : [
+            showBlocking(blockedById, 'See why the one at the head was given up.'),
+            resendBlocking(blockedById, 'If that one matters, mend what failed and attempt it first.'),
+          ]),
+      resume(facts, 'Go on with the next in order; if the one that was given up matters, resend that first.'),
       ...attemptNow(facts, delivery),
       cancel(delivery.id),
     ],
   };
+}
+
+function showBlocking(id: string, words: string): ExplanationAction {
+  return {
+    code: 'show_blocking_delivery',
+    method: 'GET',
+    path: `/v1/deliveries/${encodeId('dlv', id)}`,
+    words,
+  };
+}
+
+function resendBlocking(id: string, words: string): ExplanationAction {
+  const path = `/v1/deliveries/${encodeId('dlv', id)}/resend`;
+  return { code: 'resend_blocking_delivery', method: 'POST', path, words };
 }
 
 function explainDisabled(facts: ExplanationFacts, flow: FlowFacts, delivery: DeliveryFacts): Explanation {
@@ -169,6 +190,7 @@ function explainDisabled(facts: ExplanationFacts, flow: FlowFacts, delivery: Del
 /** Its own time is still to come, and nothing else keeps it. */
 function explainRetry(
   facts: ExplanationFacts,
+  flow: FlowFacts,
   delivery: DeliveryFacts,
   dueAtMs: number,
   audience: ExplanationAudience,
@@ -178,9 +200,10 @@ function explainRetry(
   return {
     code: isRefused ? 'address_blocked' : 'retrying_at',
     words:
-      delivery.attemptCount === 0
+      (delivery.attemptCount === 0
         ? `Its first attempt is ${due}.`
-        : `Attempt ${delivery.attemptCount} ${describeAttempt(delivery, audience)}. The next one is ${due}.`,
+        : `Attempt ${delivery.attemptCount} ${describeAttempt(delivery, audience)}. The next one is ${due}.`) +
+      failingWords(flow),
     sinceMs: null,
     untilMs: dueAtMs,
     actions: [
@@ -197,7 +220,25 @@ function explainRetry(
 }
 
 function attemptNow(facts: ExplanationFacts, delivery: DeliveryFacts): ExplanationAction[] {
-  return resendIfPossible(facts, delivery.id, 'Attempt it once, now, in spite of that.');
+  const isOutOfOrder = delivery.behind !== null || isBlocked(facts.flow);
+  return resendIfPossible(
+    facts,
+    delivery.id,
+    isOutOfOrder
+      ? 'Attempt it once, now, in spite of that. It jumps the order: it goes before those that are ahead of it.'
+      : 'Attempt it once, now, in spite of that.',
+  );
+}
+
+function isBlocked(flow: FlowFacts | null): boolean {
+  return flow?.state === 'paused' && flow.stateReason === 'order_blocked';
+}
+
+function failingWords({ state, failingSinceMs, ...flow }: FlowFacts): string {
+  if (state !== 'failing') return '';
+  const since = failingSinceMs === null ? '' : ` since ${instant(failingSinceMs)}`;
+  const most = mostInFlight({ state, failingSinceMs, ...flow });
+  return ` Its subscription has been failing${since} and is therefore slowed to ${most === 1 ? 'one attempt' : `${most} attempts`} at a time.`;
 }
 
 function resume(facts: ExplanationFacts, words: string): ExplanationAction {
@@ -243,35 +284,24 @@ function explainOrder({ id, behind }: DeliveryFacts, nowMs: number): Explanation
       : behind.dueAtMs > nowMs
         ? `which is due at ${instant(behind.dueAtMs, nowMs)}`
         : 'which is due';
-  const path = `/v1/deliveries/${encodeId('dlv', behind.id)}`;
   return {
     code: 'waiting_for_order',
     words: `The subscription delivers in order, one at a time. At the head is ${encodeId('dlv', behind.id)}, ${how}.`,
     sinceMs: null,
     untilMs: null,
     actions: [
-      {
-        code: 'show_blocking_delivery',
-        method: 'GET',
-        path,
-        words: 'See what keeps the one at the head.',
-      },
+      showBlocking(behind.id, 'See what keeps the one at the head.'),
       ...(behind.state === 'in_flight'
         ? []
-        : ([
+        : [
+            resendBlocking(behind.id, 'Attempt the one at the head now.'),
             {
-              code: 'resend_blocking_delivery',
-              method: 'POST',
-              path: `${path}/resend`,
-              words: 'Attempt the one at the head now.',
-            },
-            {
-              code: 'cancel_blocking_delivery',
-              method: 'POST',
-              path: `${path}/cancel`,
+              code: 'cancel_blocking_delivery' as const,
+              method: 'POST' as const,
+              path: `/v1/deliveries/${encodeId('dlv', behind.id)}/cancel`,
               words: 'Give the one at the head up and go on with the next.',
             },
-          ] as const)),
+          ]),
     ],
   };
 }

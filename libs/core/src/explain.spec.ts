@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { explain, nextAttemptOf } from './explain.js';
+import { explainNone } from './explain-absent.js';
 import { instant, listed, spoken } from './explain-words.js';
 import {
   EXPLANATION_ACTION_CODES,
@@ -52,6 +53,7 @@ const PENDING: DeliveryFacts = {
   lastOutcome: null,
   lastStatusCode: null,
   lastErrorCode: null,
+  deliveredBeforeMs: null,
   behind: null,
 };
 const FAILED: Partial<DeliveryFacts> = {
@@ -90,6 +92,7 @@ interface Over {
   event?: Partial<ExplanationFacts['event']>;
   subscription?: Partial<ExplanationFacts['subscription']>;
   flow?: Partial<FlowFacts> | null;
+  blockedById?: string;
   delivery?: Partial<DeliveryFacts> | null;
 }
 
@@ -116,6 +119,7 @@ function facts(over: Over): ExplanationFacts {
       ...over.subscription,
     },
     flow: over.flow === null ? null : { ...FLOW, ...over.flow },
+    blockedById: over.blockedById ?? null,
     delivery: over.delivery === null ? null : { ...PENDING, ...over.delivery },
   };
 }
@@ -150,35 +154,35 @@ const finished: Case[] = [
     { delivery: { ...FINISHED, state: 'exhausted', reason: 'no_retries_left' } },
     'exhausted',
     ['no retry was left', '15 attempts', 'connect_refused', iso(SINCE_MS)],
-    ['resend', 'show_delivery'],
+    ['resend', 'replay', 'show_delivery'],
   ],
   [
     'exhausted by its only attempt',
     { delivery: { ...FINISHED, state: 'exhausted', reason: 'no_retries_left', attemptCount: 1 } },
     'exhausted',
     ['The one attempt got no answer'],
-    ['resend', 'show_delivery'],
+    ['resend', 'replay', 'show_delivery'],
   ],
   [
     'exhausted while its address is refused',
     { delivery: { ...FINISHED, ...BLOCKED, state: 'exhausted', reason: 'no_retries_left' } },
     'exhausted',
     ['address policy', 'address_blocked'],
-    ['resend', 'show_delivery'],
+    ['resend', 'replay', 'show_delivery'],
   ],
   [
     'exhausted by losses',
     { delivery: { ...FINISHED, state: 'exhausted', reason: 'lost_repeatedly' } },
     'exhausted',
     ['ten attempts running were lost'],
-    ['resend', 'show_delivery'],
+    ['resend', 'replay', 'show_delivery'],
   ],
   [
     'exhausted by us',
     { delivery: { ...FINISHED, state: 'exhausted', reason: 'internal_error' } },
     'exhausted',
     ["fault of Posthorn's own"],
-    ['resend', 'show_delivery'],
+    ['resend', 'replay', 'show_delivery'],
   ],
   [
     'exhausted, with nothing left to send',
@@ -218,6 +222,19 @@ const finished: Case[] = [
     [iso(SINCE_MS), 'without having been delivered'],
     ['resend', 'show_delivery'],
   ],
+  ...(
+    [
+      ['exhausted', 'no_retries_left', ['resend', 'replay', 'show_delivery']],
+      ['cancelled', 'cancelled_by_request', ['resend', 'show_delivery']],
+      ['expired', null, ['resend', 'show_delivery']],
+    ] as const
+  ).map(([state, reason, actions]): Case => [
+    `${state}, though it had been delivered before`,
+    { delivery: { ...FINISHED, state, reason, deliveredBeforeMs: EMITTED_MS } },
+    state,
+    [`. It had been delivered before, at ${iso(EMITTED_MS)}.`],
+    [...actions],
+  ]),
   [
     'finished in a paused subscription',
     { delivery: DELIVERED, flow: { state: 'paused' } },
@@ -302,6 +319,13 @@ const open: Case[] = [
     'paused',
     ['delivers in order', 'the delivery at its head was given up'],
     ['resume', 'resend', 'cancel'],
+  ],
+  [
+    'paused by its order, and it is known which was given up',
+    { flow: { state: 'paused', stateReason: 'order_blocked', fifo: true }, blockedById: OTHER },
+    'paused',
+    [`the delivery ${encodeId('dlv', OTHER)} at its head was given up`],
+    ['show_blocking_delivery', 'resend_blocking_delivery', 'resume', 'resend', 'cancel'],
   ],
   [
     'disabled after 410',
@@ -414,6 +438,19 @@ const open: Case[] = [
     ['show_delivery', 'resend', 'cancel'],
   ],
   [
+    'failed and waiting for its retry, in a failing subscription',
+    {
+      delivery: FAILED,
+      flow: { state: 'failing', failures: 7, failingSinceMs: EMITTED_MS, ramp: 1 },
+    },
+    'retrying_at',
+    [
+      'Attempt 3 was answered 503',
+      `failing since ${iso(EMITTED_MS)} and is therefore slowed to one attempt at a time.`,
+    ],
+    ['show_delivery', 'resend', 'cancel'],
+  ],
+  [
     'due later for the first time',
     { delivery: { dueAtMs: LATER_MS } },
     'retrying_at',
@@ -486,7 +523,21 @@ const absent: Case[] = [
     { subscription: { tenant: 'other', eventTypes: ['a'] }, event: { isTest: true } },
     'other_tenant',
     ['tenant acme', 'tenant other'],
+    ['emit_again', 'create_subscription'],
+  ],
+  [
+    "of Posthorn's own tenant",
+    { subscription: { tenant: '_system' } },
+    'other_tenant',
+    ['tenant acme', 'tenant _system'],
+    ['create_subscription'],
+  ],
+  [
+    'of another tenant, and the subscription is deleted',
+    { ...DELETED, subscription: { tenant: 'other', deletedAtMs: SINCE_MS } },
+    'other_tenant',
     [],
+    ['create_subscription'],
   ],
   [
     'a test of another subscription',
@@ -598,6 +649,67 @@ describe('an event and a subscription', () => {
       expect(explain(facts(over), 'operator')).toMatchObject({ sinceMs, untilMs });
     },
   );
+});
+
+describe('what can be done', () => {
+  const actionOf = (over: Over, code: string) =>
+    explain(facts(over), 'operator').actions.find((action) => action.code === code);
+  const filter = { subscription: encodeId('sub', SUBSCRIPTION), since: iso(EMITTED_MS) };
+  const GIVEN_UP: Over = { delivery: { ...FINISHED, state: 'exhausted', reason: 'no_retries_left' } };
+
+  it.each([
+    ['made later', { delivery: null, subscription: { createdAtMs: SINCE_MS } }, { includeMissed: true }],
+    ['changed later', { delivery: null, subscription: { updatedAtMs: SINCE_MS } }, { includeMissed: true }],
+    ['that was given up on', GIVEN_UP, {}],
+  ] as [string, Over, object][])('by a replay has its body, for a subscription %s', (_name, over, more) => {
+    expect(actionOf(over, 'replay')?.body).toEqual({ filter: { ...filter, ...more } });
+  });
+
+  it('by a resend is said to jump the order, where it does', () => {
+    const behind = { id: OTHER, state: 'pending', dueAtMs: 0 } as const;
+    const jumps: Over[] = [
+      { flow: { state: 'paused', stateReason: 'order_blocked', fifo: true } },
+      { flow: { state: 'paused', stateReason: 'by_request', fifo: true }, delivery: { behind } },
+      { flow: { state: 'disabled', fifo: true }, delivery: { behind } },
+    ];
+    for (const over of jumps) expect(actionOf(over, 'resend')?.words).toContain('It jumps the order');
+    expect(actionOf({ flow: { state: 'paused', fifo: true } }, 'resend')?.words).not.toContain('order');
+  });
+
+  it('in another tenant names that tenant', () => {
+    const over: Over = { delivery: null, subscription: { tenant: 'other' } };
+    expect(actionOf(over, 'emit_again')?.words).toContain('"tenant": "other"');
+    expect(actionOf(over, 'create_subscription')?.words).toContain('"tenant": "acme"');
+  });
+});
+
+describe('all subscriptions of a tenant', () => {
+  const { event } = facts({});
+  const unwanted = facts({ delivery: null, subscription: { eventTypes: ['a'] } });
+
+  it('are told together when there are none, and how to make one', () => {
+    const none = explainNone(event, [], false);
+    expect(none?.words).toBe(
+      'The tenant acme has no subscriptions, so this event goes nowhere. Make one with POST /v1/subscriptions.',
+    );
+    expect(none?.actions).toMatchObject([
+      { code: 'create_subscription', words: expect.stringContaining('acme') },
+    ]);
+  });
+
+  it('are told together when none wants the event', () => {
+    const of = (count: number, isMore = false) =>
+      explainNone(event, Array<ExplanationFacts>(count).fill(unwanted), isMore)?.words;
+    expect(of(1)).toBe('The one subscription of the tenant acme does not want invoice.paid.');
+    expect(of(13)).toBe('The tenant acme has 13 subscriptions, and none of them wants invoice.paid.');
+    expect(of(50, true)).toContain('has more than 50 subscriptions, and none');
+  });
+
+  it('are not told together when one wants it, or has a delivery of it', () => {
+    const wanted = facts({ delivery: null });
+    const delivered = facts({ delivery: DELIVERED, subscription: { eventTypes: ['a'] } });
+    for (const one of [wanted, delivered]) expect(explainNone(event, [unwanted, one], false)).toBeNull();
+  });
 });
 
 describe('the next attempt', () => {

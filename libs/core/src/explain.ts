@@ -1,7 +1,7 @@
 import { explainAbsent } from './explain-absent.js';
 import { explainPending } from './explain-open.js';
 import { describeAttempt, instant, payloadGone } from './explain-words.js';
-import { resendIfPossible, showDelivery } from './explanation-actions.js';
+import { replayFailed, resendIfPossible, showDelivery } from './explanation-actions.js';
 import type {
   DeliveryFacts,
   Explanation,
@@ -68,21 +68,25 @@ function explainFinished(
     case 'exhausted':
       return {
         code: 'exhausted',
-        words: `It was given up${at}: ${exhaustedBy(delivery, audience)}${noResend(facts)}`,
+        words: `It was given up${at}: ${exhaustedBy(delivery, audience)}${noResend(facts)}${deliveredBefore(delivery)}`,
         ...ended,
-        actions: again('Mend what failed, then make one more attempt.'),
+        actions: [
+          ...resendIfPossible(facts, delivery.id, 'Mend what failed, then make one more attempt.'),
+          ...replayFailed(facts),
+          show,
+        ],
       };
     case 'cancelled':
       return {
         code: 'cancelled',
-        words: `It was cancelled${at}: ${cancelledBy(facts, delivery)}`,
+        words: `It was cancelled${at}: ${cancelledBy(facts, delivery)}${deliveredBefore(delivery)}`,
         ...ended,
         actions: again('Send it after all.'),
       };
     case 'expired':
       return {
         code: 'expired',
-        words: `It ended${at} without having been delivered: it had waited for as long as deliveries are kept waiting.${noResend(facts)}`,
+        words: `It ended${at}${delivery.deliveredBeforeMs === null ? ' without having been delivered' : ''}: it had waited for as long as deliveries are kept waiting.${noResend(facts)}${deliveredBefore(delivery)}`,
         ...ended,
         actions: again('Send it after all.'),
       };
@@ -122,6 +126,11 @@ function noResend({ event, subscription }: ExplanationFacts): string {
   if (subscription.deletedAtMs !== null) return ' Its subscription is deleted, so it cannot be sent again.';
   if (event.payload === 'kept') return '';
   return ` ${payloadGone(event)} It cannot be sent again.`;
+}
+
+/** A replay or a resend of what was delivered can end otherwise. */
+function deliveredBefore({ deliveredBeforeMs }: DeliveryFacts): string {
+  return deliveredBeforeMs === null ? '' : ` It had been delivered before, at ${instant(deliveredBeforeMs)}.`;
 }
 
 function earlierAttempt(delivery: DeliveryFacts, audience: ExplanationAudience): string {

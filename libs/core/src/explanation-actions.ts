@@ -9,13 +9,12 @@ export function changeSubscription(facts: ExplanationFacts, words: string): Expl
   return { code: 'change_subscription', method: 'PATCH', path: subscriptionPath(facts), words };
 }
 
-export function createSubscription(): ExplanationAction {
-  return {
-    code: 'create_subscription',
-    method: 'POST',
-    path: '/v1/subscriptions',
-    words: 'Make a subscription for events to come.',
-  };
+export function createSubscription(words = 'Make a subscription for events to come.'): ExplanationAction {
+  return { code: 'create_subscription', method: 'POST', path: '/v1/subscriptions', words };
+}
+
+export function emitAgain(words: string): ExplanationAction {
+  return { code: 'emit_again', method: 'POST', path: '/v1/events', words };
 }
 
 export function showDelivery(id: string, words: string): ExplanationAction {
@@ -38,10 +37,30 @@ export function resendIfPossible(facts: ExplanationFacts, id: string, words: str
 }
 
 /** A replay can make the delivery that never was, as long as there are a subscription and the bytes. */
-export function replayIfPossible({ event, subscription }: ExplanationFacts): ExplanationAction[] {
+export function replayMissed(facts: ExplanationFacts): ExplanationAction[] {
+  const words =
+    'Send it after all, with all that it missed or failed to get since, by a replay with `includeMissed`.';
+  return replayIfPossible(facts, { includeMissed: true }, words);
+}
+
+/** Of what failed, with what failed after it. */
+export function replayFailed(facts: ExplanationFacts): ExplanationAction[] {
+  return replayIfPossible(
+    facts,
+    {},
+    'Send it again with all that this subscription failed to get since, by a replay.',
+  );
+}
+
+function replayIfPossible(
+  { event, subscription }: ExplanationFacts,
+  filter: { includeMissed?: true },
+  words: string,
+): ExplanationAction[] {
   if (event.payload !== 'kept' || subscription.deletedAtMs !== null) return [];
-  const words = 'Send it after all, with others that it missed, by a replay with `includeMissed`.';
-  return [{ code: 'replay', method: 'POST', path: '/v1/replays', words }];
+  const since = new Date(event.createdAtMs).toISOString();
+  const body = { filter: { subscription: encodeId('sub', subscription.id), since, ...filter } };
+  return [{ code: 'replay', method: 'POST', path: '/v1/replays', body, words }];
 }
 
 export function test(facts: ExplanationFacts): ExplanationAction {

@@ -61,6 +61,8 @@ export interface ExplanationFacts {
   };
   /** null: the subscription was deleted. */
   flow: FlowFacts | null;
+  /** Of a subscription that its order paused: the delivery that was given up, as far as it is still found. */
+  blockedById: string | null;
   /** null: there is none, and never was as far as the log goes back. */
   delivery: DeliveryFacts | null;
 }
@@ -80,6 +82,8 @@ export interface DeliveryFacts {
   lastOutcome: Outcome | null;
   lastStatusCode: number | null;
   lastErrorCode: AttemptErrorCode | null;
+  /** Of one that ended without success: when the first attempt began that was answered 2xx nevertheless. */
+  deliveredBeforeMs: number | null;
   /** Of a subscription in order: the delivery that has to go first, unless it is this one. */
   behind: { id: string; state: DeliveryState; dueAtMs: number } | null;
 }
@@ -89,6 +93,8 @@ export interface ExplanationAction {
   code: ExplanationActionCode;
   method: 'GET' | 'POST' | 'PATCH';
   path: string;
+  /** What to send; without it the request has no body, or one that only the reader knows. */
+  body?: Readonly<Record<string, unknown>>;
   words: string;
 }
 

@@ -4,6 +4,7 @@ export { checkCustomHeaders } from './custom-headers.js';
 export type { EnvelopeSpan } from './envelope.js';
 export { deliveryBody, scanEnvelopes } from './envelope.js';
 export { MAX_EVENT_TYPE_LENGTH, isEventType, isEventTypePattern, patternsMatching } from './event-type.js';
+export { explainNone } from './explain-absent.js';
 export { explain, nextAttemptOf } from './explain.js';
 export type {
   DeliveryFacts,

@@ -16,6 +16,17 @@ export const explainQuery = z.strictObject({
     }),
 });
 
+const action = z.object({
+  code: z.enum(EXPLANATION_ACTION_CODES),
+  method: z.enum(['GET', 'POST', 'PATCH']),
+  path: z.string().meta({ example: '/v1/deliveries/dlv_01kasn5n6yf1rtv9dqj9j0q5tr/resend' }),
+  body: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .meta({ description: 'The body to send. Without it there is none, or one that only you know.' }),
+  words: z.string().meta({ example: 'Attempt it once, now, in spite of that.' }),
+});
+
 const explanation = z
   .object({
     subscription: z.object({
@@ -47,19 +58,10 @@ const explanation = z
       })
       .nullable()
       .meta({ description: 'Null when there is none.' }),
-    actions: z
-      .array(
-        z.object({
-          code: z.enum(EXPLANATION_ACTION_CODES),
-          method: z.enum(['GET', 'POST', 'PATCH']),
-          path: z.string().meta({ example: '/v1/deliveries/dlv_01kasn5n6yf1rtv9dqj9j0q5tr/resend' }),
-          words: z.string().meta({ example: 'Attempt it once, now, in spite of that.' }),
-        }),
-      )
-      .meta({
-        description:
-          'What can be done about it, the most likely first. It may need a scope that this key lacks.',
-      }),
+    actions: z.array(action).meta({
+      description:
+        'What can be done about it, the most likely first. It may need a scope that this key lacks.',
+    }),
   })
   .meta({ id: 'Explanation' });
 
@@ -78,10 +80,13 @@ export const explainEventOperation = operation({
       schema: z.object({
         event: z.object({ id: z.string(), type: eventTypeName, tenant: tenantId, createdAt: timestamp }),
         explanations: z.array(explanation),
-        note: z
-          .string()
-          .nullable()
-          .meta({ description: 'When there are more subscriptions than are explained.' }),
+        note: z.string().nullable().meta({
+          description:
+            'When the tenant has no subscriptions, when none of them wants the event, and when there are more than are explained.',
+        }),
+        actions: z
+          .array(action)
+          .meta({ description: 'What can be done about what `note` says; often empty.' }),
       }),
     },
   },

@@ -163,7 +163,7 @@ const CASES: Record<ExplanationCode, Case> = {
       return made;
     },
     says: /no retry was left. The one attempt was answered 500\.$/,
-    actions: ['resend', 'show_delivery'],
+    actions: ['resend', 'replay', 'show_delivery'],
   },
   cancelled: {
     make: async () => {
@@ -334,7 +334,7 @@ const CASES: Record<ExplanationCode, Case> = {
       return { subscription, event: await emit() };
     },
     says: /Events stay within their tenant\.$/,
-    actions: [],
+    actions: ['emit_again', 'create_subscription'],
   },
   test_of_another: {
     make: async () => {
@@ -424,19 +424,55 @@ describe('GET /v1/events/{id}/explain?subscription=', () => {
   );
 
   it('names nothing to do that cannot be done', async () => {
-    for (const code of ['paused', 'retrying_at', 'exhausted', 'waiting_for_order'] as const) {
+    for (const code of [
+      'paused',
+      'retrying_at',
+      'exhausted',
+      'waiting_for_order',
+      'subscription_created_later',
+      'subscription_changed_later',
+    ] as const) {
       const { event, subscription } = await CASES[code].make();
       const { actions } = await explain(event, subscription);
-      for (const { method, path } of actions as { method: string; path: string }[]) {
+      for (const { method, path, body } of actions as { method: string; path: string; body?: object }[]) {
         if (path.endsWith('/cancel') || path.endsWith('/resend')) continue; // of which only the first would succeed
-        const { status } = await call(method, path.replace('/v1', ''), method === 'GET' ? undefined : {});
-        expect({ code, path, status }).toMatchObject({ status: 200 });
+        const sent = method === 'GET' ? undefined : body && { ...body, dryRun: true };
+        const answer = await call(
+          method,
+          path.replace('/v1', ''),
+          sent ?? (method === 'GET' ? undefined : {}),
+        );
+        expect({ code, path, ...answer }).toMatchObject({ status: 200 });
+        if (body) expect(answer.body).toMatchObject({ selected: 1 });
       }
       const cancel = actions.find((action: { code: string }) => action.code.startsWith('cancel'));
       if (cancel) expect((await call('POST', cancel.path.replace('/v1', ''))).status).toBe(200);
       const resend = actions.find((action: { code: string }) => action.code.startsWith('resend'));
-      expect((await call('POST', resend.path.replace('/v1', ''))).status).toBe(202);
+      if (resend) expect((await call('POST', resend.path.replace('/v1', ''))).status).toBe(202);
     }
+  });
+
+  it('names the delivery that blocks an order, and what can be done with it', async () => {
+    const subscription = await subscribe({ ordering: 'fifo' });
+    const head = await emit();
+    const { delivery: blocker } = await explain(head, subscription);
+    await finish(head, 'exhausted', 'no_retries_left');
+    const event = await emit();
+    await onFlow(
+      subscription,
+      `state = 'paused', state_reason = 'order_blocked', ready_at = 'infinity', hold_until = null, hold_reason = null,
+       state_since = (select max(finished_at) from posthorn.deliveries where subscription_id = flows.subscription_id)`,
+    );
+    const { code, words, actions } = await explain(event, subscription);
+    expect({ code, words }).toMatchObject({ code: 'paused', words: expect.stringContaining(blocker.id) });
+    const path = `/v1/deliveries/${blocker.id}`;
+    expect(actions.slice(0, 2)).toMatchObject([
+      { code: 'show_blocking_delivery', method: 'GET', path },
+      { code: 'resend_blocking_delivery', method: 'POST', path: `${path}/resend` },
+    ]);
+    expect(actions.find((one: any) => one.code === 'resend').words).toContain('It jumps the order');
+    expect((await call('GET', path.replace('/v1', ''))).status).toBe(200);
+    expect((await call('POST', `${path.replace('/v1', '')}/resend`)).status).toBe(202);
   });
 
   it('tells a key of the tenant of a refused address no more than that it is refused', async () => {
@@ -468,12 +504,13 @@ describe('GET /v1/events/{id}/explain', () => {
   });
 
   it('explains so many, and says that there are more', async () => {
+    await subscribe(); // so that one wants it
     const event = await emit();
     await sql(
       `insert into posthorn.subscriptions (id, tenant, url, event_types)
        select gen_random_uuid(), $1, 'https://example.com/', '{a}' from generate_series(1, $2::int)`,
       tenant,
-      SUBSCRIPTIONS_EXPLAINED,
+      SUBSCRIPTIONS_EXPLAINED - 1,
     );
     const all = (await call('GET', `/events/${event}/explain`)).body;
     expect(all.explanations).toHaveLength(SUBSCRIPTIONS_EXPLAINED);
@@ -484,8 +521,22 @@ describe('GET /v1/events/{id}/explain', () => {
     expect(some.note).toMatch(/^Only 50 subscriptions/);
   });
 
-  it('is empty for a tenant without subscriptions', async () => {
-    expect((await call('GET', `/events/${await emit()}/explain`)).body.explanations).toEqual([]);
+  it('says of a tenant without subscriptions that it has none, and how to make one', async () => {
+    const { body } = await call('GET', `/events/${await emit()}/explain`);
+    expect(body).toMatchObject({
+      explanations: [],
+      note: expect.stringContaining(`The tenant ${tenant} has no subscriptions`),
+      actions: [{ code: 'create_subscription', method: 'POST', path: '/v1/subscriptions' }],
+    });
+  });
+
+  it('sums up that none of the subscriptions wants the event', async () => {
+    const [a, b] = [await subscribe({ eventTypes: ['a'] }), await subscribe({ eventTypes: ['b.*'] })];
+    const event = await emit();
+    const { body } = await call('GET', `/events/${event}/explain`);
+    expect(body.explanations.map((one: any) => one.subscription.id)).toEqual([b, a]);
+    expect(body.note).toBe(`The tenant ${tenant} has 2 subscriptions, and none of them wants invoice.paid.`);
+    expect((await explain(event, a)).code).toBe('type_not_matched');
   });
 });
 

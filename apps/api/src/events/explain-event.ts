@@ -1,6 +1,7 @@
 import {
   encodeId,
   explain,
+  explainNone,
   nextAttemptOf,
   type ExplanationAudience,
   type ExplanationFacts,
@@ -36,6 +37,17 @@ export async function explainEvent(
   if (subscriptionId !== undefined && facts.length === 0) {
     throw new ProblemError('subscription_not_found', 'There is no subscription of this id.');
   }
+  const isMore = facts.length > SUBSCRIPTIONS_EXPLAINED;
+  const told = facts.slice(0, SUBSCRIPTIONS_EXPLAINED);
+  const none = subscriptionId === undefined ? explainNone(event, told, isMore) : null;
+  const notes = [
+    ...(none ? [none.words] : []),
+    ...(isMore
+      ? [
+          `Only ${SUBSCRIPTIONS_EXPLAINED} subscriptions are explained here, those that have a delivery of this event first. Ask for any other with ?subscription=.`,
+        ]
+      : []),
+  ];
   const audience = 'tenant' in scope ? 'tenant' : 'operator';
   return {
     event: {
@@ -44,11 +56,9 @@ export async function explainEvent(
       tenant: event.tenant,
       createdAt: new Date(event.createdAtMs).toISOString(),
     },
-    explanations: facts.slice(0, SUBSCRIPTIONS_EXPLAINED).map((of) => presentExplanation(of, audience)),
-    note:
-      facts.length > SUBSCRIPTIONS_EXPLAINED
-        ? `Only ${SUBSCRIPTIONS_EXPLAINED} subscriptions are explained here, those that have a delivery of this event first. Ask for any other with ?subscription=.`
-        : null,
+    explanations: told.map((of) => presentExplanation(of, audience)),
+    note: notes.length > 0 ? notes.join(' ') : null,
+    actions: none?.actions ?? [],
   };
 }
 

@@ -233,6 +233,53 @@ describe('the facts', () => {
     });
   });
 
+  it('of an order that is blocked name the newest that was given up since, and none before or without that', async () => {
+    const subscription = await subscribe(['*'], { fifo: true });
+    const events = [await emit(), await emit(), await emit(), await emit()] as const;
+    const ids = [];
+    for (const eventId of events) {
+      const [open] = await listDeliveries(db, { tenant }, { eventId }, { limit: 1 });
+      ids.push(open!.id);
+    }
+    for (const finished of ids.slice(0, 3)) await finish(finished);
+    const log = (set: string, deliveryId: string) =>
+      db.query({ text: `update posthorn.deliveries set ${set} where id = $1`, values: [deliveryId] });
+    await log(`finished_at = '2026-11-23T09:00:00Z'`, ids[0]!);
+    await log(`state = 'cancelled', reason = 'cancelled_by_request'`, ids[2]!);
+    const blockedBy = async (reason: string, since: string) => {
+      await db.query({
+        text: `update posthorn.flows set state = 'paused', state_reason = $2, state_since = $3 where subscription_id = $1`,
+        values: [subscription, reason, since],
+      });
+      return (await facts(events[3], subscription))[0]!.blockedById;
+    };
+    expect(await blockedBy('order_blocked', '2026-11-23T10:00:00Z')).toBe(ids[1]);
+    expect(await blockedBy('by_request', '2026-11-23T10:00:00Z')).toBeNull();
+    expect(await blockedBy('order_blocked', '2026-11-23T10:00:01Z')).toBeNull();
+  });
+
+  it('of a delivery that ended otherwise after it had been delivered say when that was', async () => {
+    const subscription = await subscribe();
+    const eventId = await emit();
+    const [open] = await listDeliveries(db, { tenant }, { eventId }, { limit: 1 });
+    await db.query({
+      text: `insert into posthorn.attempts (delivery_id, number, trigger, outcome, status_code, started_at)
+             values ($1, 1, 'schedule', 'rejected', 500, '2026-11-23T09:00:00Z'),
+                    ($1, 2, 'schedule', 'accepted', 204, '2026-11-23T09:10:00Z'),
+                    ($1, 3, 'resend', 'accepted', 204, '2026-11-23T09:20:00Z'),
+                    ($1, 4, 'schedule', 'rejected', 500, '2026-11-23T09:30:00Z')`,
+      values: [open!.id],
+    });
+    await finish(open!.id);
+    const before = async () => (await facts(eventId, subscription))[0]!.delivery!.deliveredBeforeMs;
+    expect(await before()).toBe(Date.parse('2026-11-23T09:10:00Z'));
+    await db.query({
+      text: `update posthorn.deliveries set state = 'succeeded', reason = null where id = $1`,
+      values: [open!.id],
+    });
+    expect(await before()).toBeNull();
+  });
+
   it('of a deleted subscription are its tombstone, without a flow', async () => {
     const subscription = await subscribe(['other']);
     const eventId = await emit();
@@ -376,6 +423,25 @@ describe('what is read', () => {
       });
       expect(pages).toBeLessThan(subscriptionId ? 100 : MAX_PAGES_READ);
     }
+    // a blocked order with a long log of failures: the newest of them, whatever there is
+    await db.query({
+      text: `insert into posthorn.deliveries (id, event_id, subscription_id, tenant, event_type, payload_bytes, state, reason, finished_at, attempt_number)
+             select posthorn.delivery_id(e, $1), e, $1, $2, 'b', 1, 'cancelled', 'cancelled_by_request', now(), 1
+               from generate_series(1, 20000) n
+              cross join lateral (select posthorn.first_uuid_at(now() - n * interval '1 ms') as e) e`,
+      values: [ordered, tenant],
+    });
+    await db.query({
+      text: `update posthorn.flows set state = 'paused', state_reason = 'order_blocked' where subscription_id = $1`,
+      values: [ordered],
+    });
+    await db.query({ text: 'vacuum (analyze) posthorn.deliveries' });
+    const blocked = await found(last);
+    expect(
+      await pagesOf((on) =>
+        readExplanationFacts(on, { tenant }, blocked, { subscriptionId: ordered, limit: 50 }, 1),
+      ),
+    ).toBeLessThan(100);
     const [head] = await listDeliveries(db, { tenant }, { eventId: first }, { limit: 1 });
     expect((await facts(last, ordered))[0]!.delivery!.behind!.id).toBe(head!.id);
     const page = { limit: 50 };

@@ -59,6 +59,9 @@ function deliveryIdsOf(eventId: string): [string, string] {
   return [`${prefix}-0000-0000-000000000000`, `${prefix}-ffff-ffff-ffffffffffff`];
 }
 
+/** Of the log of a subscription, the newest that did not succeed, among which the one that blocks it is looked for. */
+const FAILED_WINDOW = 100;
+
 /** Which subscriptions an event is explained for. */
 export interface SubscriptionsToExplain {
   /** This one only, of any tenant in the scope; else those of the event's tenant. */
@@ -90,6 +93,8 @@ type FactsRow = FlowColumnsOrNull & {
   head_id: string | null;
   head_state: DeliveryFacts['state'];
   head_due_ms: number;
+  blocker_id: string | null;
+  delivered_before_ms: number | null;
 };
 
 /**
@@ -99,7 +104,7 @@ type FactsRow = FlowColumnsOrNull & {
  *
  * One statement, so that a delivery that is finished meanwhile is in one of the two tables. Locks nothing.
  * Indexes: subscription_patterns_pkey, subscriptions_tenant_idx, the primary keys; for subscriptions in order
- * open_deliveries_sequence_idx.
+ * open_deliveries_sequence_idx, and where that order is blocked, deliveries_failed_subscription_idx.
  *
  * @param defaultMaxInFlight where a subscription names no limit
  */
@@ -146,7 +151,8 @@ export async function readExplanationFacts(
              ${epochMs('o.leased_at')} as leased_ms, ${epochMs('o.lease_until')} as lease_until_ms,
              ${epochMs('l.finished_at')} as finished_ms, coalesce(o.last_outcome, l.last_outcome) as last_outcome,
              coalesce(o.last_status_code, l.last_status_code) as last_status_code, a.error_code as last_error_code,
-             head.id as head_id, head.state as head_state, ${epochMs('head.due_at')} as head_due_ms
+             head.id as head_id, head.state as head_state, ${epochMs('head.due_at')} as head_due_ms,
+             blocker.id as blocker_id, ${epochMs('before.started_at')} as delivered_before_ms
         from candidate c
         join posthorn.subscriptions s on ${isKeyOf('s.id', 'c.id')} and ${inScope('$7', 's.tenant')}
         left join posthorn.flows f on ${isKeyOf('f.subscription_id', 's.id')}
@@ -159,6 +165,19 @@ export async function readExplanationFacts(
            where a.delivery_id = posthorn.delivery_id($1, s.id)
            order by a.number desc limit 1) a on true
         left join ${headOf('f', 's.id', `o.trigger = 'schedule'`)} head on head.id <> o.id
+        left join lateral (
+          -- it was logged in the transaction that paused; resent without success since, it was logged again
+          select b.id
+            from (select d.id, d.state, d.finished_at from posthorn.deliveries d
+                   where f.state = 'paused' and f.state_reason = 'order_blocked' and d.subscription_id = s.id
+                     and d.state <> 'succeeded'
+                   ) b
+           where b.state = 'exhausted' and b.finished_at >= f.state_since
+           order by b.id desc limit 1) blocker on true
+        left join lateral (
+          select a.started_at from posthorn.attempts a
+           where l.state <> 'succeeded' and a.delivery_id = posthorn.delivery_id($1, s.id) and a.outcome = 'accepted'
+           order by a.number limit 1) before on true
        order by c.rank, c.id desc`,
     values: [
       event.id,
@@ -181,6 +200,7 @@ export async function readExplanationFacts(
       deletedAtMs: row.deleted_ms,
     },
     flow: flowFactsOf(row, defaultMaxInFlight),
+    blockedById: row.blocker_id,
     delivery: deliveryFactsOf(row),
   }));
 }
@@ -200,6 +220,7 @@ function deliveryFactsOf(row: FactsRow): DeliveryFacts | null {
     lastOutcome: row.last_outcome,
     lastStatusCode: row.last_status_code,
     lastErrorCode: row.last_error_code,
+    deliveredBeforeMs: row.delivered_before_ms,
     behind:
       row.head_id === null ? null : { id: row.head_id, state: row.head_state, dueAtMs: row.head_due_ms },
   };
