@@ -56,7 +56,9 @@ export async function loadSubscriptionsForSending(
     text: `
       select s.id, s.tenant, f.version, s.url, s.headers, s.timeout_ms, s.retry,
              live.ids as secret_ids, live.sealed, live.expires_ms
-        from posthorn.subscriptions s
+        from unnest($1::uuid[]) as wanted (id)
+       cross join lateral (
+             select * from posthorn.subscriptions where id = wanted.id and deleted_at is null limit 1) s
         join posthorn.flows f on ${isKeyOf('f.subscription_id', 's.id')}
        cross join lateral (
              select coalesce(array_agg(k.id order by k.created_at desc, k.id desc), '{}') as ids,
@@ -65,8 +67,7 @@ export async function loadSubscriptionsForSending(
                                        order by k.created_at desc, k.id desc), '{}') as expires_ms
                from posthorn.subscription_secrets k
               where ${isKeyOf('k.subscription_id', 's.id')}
-                and (k.expires_at is null or k.expires_at > clock_timestamp())) live
-       where s.id = any($1::uuid[]) and s.deleted_at is null`,
+                and (k.expires_at is null or k.expires_at > clock_timestamp())) live`,
     values: [ids],
   });
   return rows.map((row) => ({

@@ -279,7 +279,7 @@ export async function releaseClaims(
          set in_flight = greatest(0, f.in_flight - n.released),
              ready_at = ${readyAgain('f')}
         from (select subscription_id, count(*)::int as released from released
-               where subscription_id in (select subscription_id from flow) group by subscription_id) n
+               where ${isKeyAmong('subscription_id', 'select subscription_id from flow')} group by subscription_id) n
        where ${isKeyOf('f.subscription_id', 'n.subscription_id')}`,
     values: [claims.map((claim) => claim.deliveryId), claims.map((claim) => claim.attemptNumber)],
   });

@@ -54,7 +54,7 @@ export async function endWithoutPayload(
              set in_flight = greatest(0, f.in_flight - n.ended),
                  ready_at = ${readyAgain('f')}
             from (select subscription_id, count(*)::int as ended from ended
-                   where subscription_id in (select subscription_id from flow) group by subscription_id) n
+                   where ${isKeyAmong('subscription_id', 'select subscription_id from flow')} group by subscription_id) n
            where ${isKeyOf('f.subscription_id', 'n.subscription_id')}
         ), final as (
           select d.*, ${endedAs(

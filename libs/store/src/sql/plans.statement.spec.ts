@@ -506,7 +506,7 @@ const REPLAYS: Record<string, Case> = {
       await walkReplay(on, id, 100, 1000);
       await walkReplay(on, id, 100, 1000);
     },
-    pages: { 'find-missed': 2000, 'open-missed': 8000 },
+    pages: { 'find-missed': 3000, 'open-missed': 8000 },
   },
   'what was cancelled': {
     run: async (on) => {
@@ -628,7 +628,7 @@ const LISTS: Record<string, Case> = {
     pages: { 'count-backlogs-10001': 1500 },
     rows: 50,
   },
-  subscriptions: { run: (on) => listSubscriptions(on, ALL, PAGE), pages: 20, rows: 51 },
+  subscriptions: { run: (on) => listSubscriptions(on, ALL, PAGE), pages: 200, rows: 51 },
   'subscriptions of a tenant': { run: (on) => listSubscriptions(on, of(7), PAGE), pages: 400, rows: 51 },
   'subscriptions held': { run: (on) => listSubscriptions(on, ALL, PAGE, 'held'), pages: 1000, rows: 51 },
   'subscriptions held of a tenant': {
@@ -640,7 +640,7 @@ const LISTS: Record<string, Case> = {
     run: (on) => listSubscriptions(on, of(7), PAGE, 'paused'),
     pages: 150,
   },
-  'subscriptions active': { run: (on) => listSubscriptions(on, ALL, PAGE, 'active'), pages: 20, rows: 51 },
+  'subscriptions active': { run: (on) => listSubscriptions(on, ALL, PAGE, 'active'), pages: 200, rows: 51 },
   'subscriptions active of a tenant': {
     run: (on) => listSubscriptions(on, of(7), PAGE, 'active'),
     pages: 500,
