@@ -171,7 +171,7 @@ export async function readExplanationFacts(
             from (select d.id, d.state, d.finished_at from posthorn.deliveries d
                    where f.state = 'paused' and f.state_reason = 'order_blocked' and d.subscription_id = s.id
                      and d.state <> 'succeeded'
-                   ) b
+                   order by d.id desc limit ${FAILED_WINDOW}) b
            where b.state = 'exhausted' and b.finished_at >= f.state_since
            order by b.id desc limit 1) blocker on true
         left join lateral (
