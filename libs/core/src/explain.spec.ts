@@ -497,7 +497,7 @@ const open: Case[] = [
     'due without a token',
     { flow: { rateLimit: RATE, rateTatMs: NOW_MS + 4000 } },
     'waiting_for_token',
-    ['10 in 1 min', `${iso(NOW_MS + 4000)} (in 4 s).`],
+    ['10 in 1 min', `${iso(NOW_MS + 3750)} (in 4 s).`],
     ['change_subscription', 'resend'],
   ],
   [
@@ -639,7 +639,7 @@ describe('an event and a subscription', () => {
     ['a pause', { flow: { state: 'paused' } }, SINCE_MS, null],
     ['a hold that was asked for', { flow: { holdUntilMs: LATER_MS } }, null, LATER_MS],
     ['a hold with probes', { flow: { state: 'held', holdUntilMs: LATER_MS } }, SINCE_MS, LATER_MS],
-    ['a token', { flow: { rateLimit: RATE, rateTatMs: NOW_MS + 4000 } }, EMITTED_MS, NOW_MS + 4000],
+    ['a token', { flow: { rateLimit: RATE, rateTatMs: NOW_MS + 4000 } }, EMITTED_MS, NOW_MS + 3750],
     ['a free place', { flow: { inFlight: 100 } }, EMITTED_MS, null],
     ['an end', { delivery: DELIVERED }, SINCE_MS, null],
     ['an erased payload', { event: ERASED }, SINCE_MS, null],
@@ -721,7 +721,7 @@ describe('the next attempt', () => {
       LATER_MS,
     ],
     ['is past while it is due', {}, EMITTED_MS],
-    ['is not before the next token', { flow: { rateLimit: RATE, rateTatMs: NOW_MS + 4000 } }, NOW_MS + 4000],
+    ['is not before the next token', { flow: { rateLimit: RATE, rateTatMs: NOW_MS + 4000 } }, NOW_MS + 3750],
     ['is not before the end of a hold', { flow: { holdUntilMs: LATER_MS } }, LATER_MS],
     [
       'is not before the retry that comes after a hold',

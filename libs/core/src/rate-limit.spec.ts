@@ -26,7 +26,11 @@ describe('a rate limit', () => {
     ],
     [
       { count: 10, perMs: 60_000 },
-      { intervalMs: 6000, burst: 1 },
+      { intervalMs: 6000, burst: 1 + 250 / 6000 },
+    ],
+    [
+      { count: 5, perMs: 1000 },
+      { intervalMs: 200, burst: 1.5 },
     ],
     [
       { count: 1000, perMs: 1000 },
@@ -34,7 +38,7 @@ describe('a rate limit', () => {
     ],
     [
       { count: 1, perMs: 250 },
-      { intervalMs: 250, burst: 1 },
+      { intervalMs: 250, burst: 1.5 },
     ],
   ])('%j is paced as %j', (limit, pace) => {
     expect(paceOf(limit)).toEqual(pace);
@@ -89,8 +93,8 @@ describe('a rate limit', () => {
       fc.property(limits, fc.integer({ min: 1, max: 300 }), (limit, tokens) => {
         const pace = paceOf(limit);
         const tatMs = 1_000_000;
-        const dueMs = tokensDueAtMs(pace, tatMs, tokens);
-        const wanted = Math.min(tokens, pace.burst);
+        const dueMs = tokensDueAtMs(pace, tatMs, Math.min(tokens, Math.floor(pace.burst)));
+        const wanted = Math.min(tokens, Math.floor(pace.burst));
         expect(tokensAt(pace, tatMs, dueMs)).toBeGreaterThanOrEqual(wanted);
         expect(tokensAt(pace, tatMs, dueMs - 0.01 * pace.intervalMs)).toBeLessThan(wanted);
       }),

@@ -4,7 +4,10 @@ export interface RateLimit {
   perMs: number;
 }
 
-/** A rate limit as it is applied: one token every `intervalMs`, and at most `burst` saved up. */
+/**
+ * A rate limit as it is applied: one token every `intervalMs`, and at most `burst` saved up. A part of a token is what
+ * the next one may come too early, so that the one before may have come too late.
+ */
 export interface Pace {
   intervalMs: number;
   burst: number;
@@ -15,11 +18,15 @@ export const BURST_MS = 250;
 
 /**
  * A rate is paced, not spent in one go: ten in a minute are one every six seconds. What may come at once is what
- * falls due in a quarter of a second, and at least one.
+ * falls due in a quarter of a second, and at least one; then the next may come a quarter of a second early, and at most
+ * half an interval.
  */
 export function paceOf({ count, perMs }: RateLimit): Pace {
   const intervalMs = perMs / count;
-  return { intervalMs, burst: Math.max(1, Math.floor(BURST_MS / intervalMs)) };
+  return {
+    intervalMs,
+    burst: Math.max(Math.floor(BURST_MS / intervalMs), 1 + Math.min(0.5, BURST_MS / intervalMs)),
+  };
 }
 
 /**

@@ -23,6 +23,8 @@ const FREE: FlowFacts = {
 };
 /** A token every 6 s. */
 const RATE = { count: 10, perMs: 60_000 };
+/** How much too early its next token may come. */
+const EARLY_MS = 250;
 
 const cases: [string, Partial<FlowFacts>, { dueAtMs?: number; isBehind?: boolean }, Wait | null][] = [
   ['nothing when it is free', {}, {}, null],
@@ -76,7 +78,7 @@ const cases: [string, Partial<FlowFacts>, { dueAtMs?: number; isBehind?: boolean
     'the next token',
     { rateLimit: RATE, rateTatMs: NOW_MS + 4000 },
     {},
-    { reason: 'rate_limit', untilMs: NOW_MS + 4000 },
+    { reason: 'rate_limit', untilMs: NOW_MS + 4000 - EARLY_MS },
   ],
   [
     'the next token of those that may come at once',
@@ -90,7 +92,7 @@ const cases: [string, Partial<FlowFacts>, { dueAtMs?: number; isBehind?: boolean
     'the rate when a backlog takes the tokens',
     { rateLimit: RATE, rateTatMs: NOW_MS - 10, isBacklogged: true },
     { dueAtMs: NOW_MS - 20 },
-    { reason: 'rate_limit', untilMs: NOW_MS - 10 },
+    { reason: 'rate_limit', untilMs: NOW_MS - 20 },
   ],
   ['the turn of its backlog', { isBacklogged: true }, {}, { reason: 'capacity', untilMs: null }],
   ['no turn while it is not due', { isBacklogged: true }, { dueAtMs: LATER_MS }, null],

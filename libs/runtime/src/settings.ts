@@ -344,7 +344,7 @@ export const settings = {
     'How long a delivery may wait unfinished before it ends as `expired`.',
   ),
 
-  MAX_IN_FLIGHT: defaulting('Worker', integer(1, 10_000), '256', 'Most attempts a worker makes at once.'),
+  MAX_IN_FLIGHT: defaulting('Worker', integer(1, 10_000), '512', 'Most attempts a worker makes at once.'),
   MAX_IN_FLIGHT_BYTES: defaulting(
     'Worker',
     integer(1 * KIB, 4 * GIB),

@@ -197,7 +197,18 @@ const CONDITIONS = [
   'Group Key',
 ];
 
-function render(node: PlanNode, parents: ReadonlyMap<string, string>): string[] {
+/** Grouping by hash or after a sort: the planner's choice turns on a row more or less, and reads the same. */
+function withoutSortForGroups(node: PlanNode): PlanNode {
+  if (node['Node Type'] !== 'Aggregate') return node;
+  if (node['Strategy'] === 'Hashed') return { ...node, Strategy: 'by group' };
+  const sort = node.Plans?.find((child) => child['Node Type'] === 'Sort');
+  if (node['Strategy'] !== 'Sorted' || !sort) return node;
+  const Plans = node.Plans?.flatMap((child) => (child === sort ? (sort.Plans ?? []) : [child])) ?? [];
+  return { ...node, Strategy: 'by group', Plans };
+}
+
+function render(original: PlanNode, parents: ReadonlyMap<string, string>): string[] {
+  const node = withoutSortForGroups(original);
   const lines = [
     head(node, parents),
     ...CONDITIONS.flatMap((key) => {

@@ -130,14 +130,14 @@ async function addSubscriptions(query: Query): Promise<void> {
   await query({
     text: `
       insert into posthorn.flows (subscription_id, tenant, ramp, fifo, state, state_reason, hold_until, hold_reason,
-                                  failures, failing_since, backlogged, ready_at, in_flight)
+                                  failures, failing_since, last_success_at, backlogged, ready_at, in_flight)
       select ${SUBSCRIPTION}, 'tenant' || n % ${TENANTS}, 1000, n = ${inOrder},
              case when ${isIn(held)} then 'held' when ${isIn(paused)} then 'paused'
                   when ${isIn(disabled)} then 'disabled' else 'active' end,
              case when ${isIn(held)} or ${isIn(disabled)} then 'failing' when ${isIn(paused)} then 'by_request' end,
              case when ${isIn(held)} then now() + interval '1 hour' end, case when ${isIn(held)} then 'failing' end,
              case when ${isIn(held)} then 30 else 0 end, case when ${isIn(held)} then now() - interval '1 hour' end,
-             n <= ${nothingDue},
+             now() - interval '2 hours', n <= ${nothingDue},
              case when ${isIn(held)} then now() + interval '1 hour'
                   when n between ${ready.from} and ${nothingDue} then now() - n * interval '1 second'
                   else 'infinity' end,

@@ -93,8 +93,9 @@ export interface SuspectTerms {
  * - held with probes, and the time has come: one is leased as the probe;
  * - their subscription was deleted: cancelled.
  *
- * A resend or a test is a person's wish and is leased in any state of the subscription; it counts for the limits
- * and does not wait for them.
+ * A resend or a test is a person's wish and is leased in any state of the subscription, whatever its rate and its
+ * order; it waits only for `maxInFlight`, which it counts for, and for the room of suspects. One that waits is looked at
+ * again when its time to be comes.
  *
  * The rate is the generic cell rate algorithm as in `@posthorn/core`'s rate-limit.ts: a test compares the two.
  *
@@ -140,18 +141,22 @@ export async function claimDeliveries(
           join asked a using (subscription_id)
           left join ${headOf('f', 'f.subscription_id')} head on true
       ), able as (
-        select j.subscription_id, j.suspect, j.in_flight, greatest(0, least(j.scheduled, case
+        select j.subscription_id, j.suspect, j.in_flight, w.wished, greatest(0, least(j.scheduled, case
                  when j.state in ('paused', 'disabled') or j.hold_until > now() then 0
                  when j.state = 'held' then least(1, j.tokens)
-                 else least(j.most - j.in_flight, j.tokens) end)) as able
+                 else least(j.most - j.in_flight - w.wished, j.tokens) end)) as scheduled
           from judged j
-      ), allowed as materialized (
-        select subscription_id, suspect,
-               case when suspect then greatest(0, least(able, $6 - coalesce(sum(able) over (
-                      partition by suspect order by in_flight, subscription_id
-                      rows between unbounded preceding and 1 preceding), 0)))
-                    else able end as allowed
+         cross join lateral (
+           select greatest(0, least(j.wished, coalesce(j.max_in_flight, $4) - j.in_flight)) as wished) w
+      ), room as (
+        select able.*, case when suspect then greatest(0, $6 - coalesce(sum(wished + scheduled) over (
+                         partition by suspect order by in_flight, subscription_id
+                         rows between unbounded preceding and 1 preceding), 0)) end as room
           from able
+      ), allowed as materialized (
+        select subscription_id, least(wished, room) as wished,
+               case when room is null then scheduled else least(scheduled, greatest(0, room - wished)) end as scheduled
+          from room
       ), granted as materialized (
         select w.*
           from (select w.id, w.subscription_id, w.trigger, j.version, j.gone_at, j.suspect,
@@ -163,7 +168,8 @@ export async function claimDeliveries(
                        j.fifo and w.id is distinct from j.head_id as out_of_order
                   from wanted w join judged j using (subscription_id)) w
           join allowed a using (subscription_id)
-         where w.trigger <> 'schedule' or (w.nth <= a.allowed and not w.out_of_order)
+         where w.nth <= case when w.trigger = 'schedule' then a.scheduled else a.wished end
+           and (w.trigger <> 'schedule' or not w.out_of_order)
       ), moved as materialized (
         select j.*, coalesce(g.leased, 0) as leased, coalesce(g.scheduled, 0) as leased_scheduled,
                j.backlogged or j.scheduled > coalesce(g.scheduled, 0) as waits,
@@ -176,8 +182,8 @@ export async function claimDeliveries(
         update posthorn.flows f
            set in_flight = f.in_flight + m.leased,
                backlogged = m.waits,
-               rate_tat = case when f.rate_count is not null and m.leased > 0
-                 then ${rateTatAfter('f', 'm.leased')} else f.rate_tat end,
+               rate_tat = case when f.rate_count is not null and m.leased_scheduled > 0
+                 then ${rateTatAfter('f', 'm.leased_scheduled')} else f.rate_tat end,
                hold_until = case when f.state = 'held' and m.leased_scheduled > 0
                  then now() + ${milliseconds('m.lease_ms')} else f.hold_until end,
                ready_at = case
@@ -187,7 +193,8 @@ export async function claimDeliveries(
                  when f.hold_until > now() then f.hold_until
                  when f.state <> 'held' and f.in_flight + m.leased >= m.most then 'infinity'
                  when f.fifo and m.head_due_at > now() then m.head_due_at
-                 when f.rate_count is not null and m.tokens - m.leased < 1 then ${tokensDueAfter('f', 'm.leased')}
+                 when f.rate_count is not null and m.tokens - m.leased_scheduled < 1
+                   then ${tokensDueAfter('f', 'm.leased_scheduled')}
                  else now() end
           from moved m
          where ${isKeyOf('f.subscription_id', 'm.subscription_id')}

@@ -45,10 +45,10 @@ beforeEach(async () => {
   });
 });
 
-/** A subscription to everything of the tenant. Columns of its flow may be given; slow start is over. */
+/** A subscription to everything of the tenant that is well. Columns of its flow may be given; slow start is over. */
 async function subscribe(tenant = 'acme', flow: Record<string, unknown> = {}): Promise<string> {
   const subscription = id();
-  const columns = { ramp: 1000, ...flow };
+  const columns = { ramp: 1000, last_success_at: new Date(), ...flow };
   await db.query({
     text: 'insert into posthorn.tenants (id) values ($1) on conflict do nothing',
     values: [tenant],
@@ -216,13 +216,21 @@ describe('how many may be in flight', () => {
     expect(await flow(subscription)).toMatchObject({ in_flight: 1 });
   });
 
-  it('counts a resend, which does not wait for it', async () => {
-    const subscription = await subscribe('acme', { max_in_flight: 1 });
-    const [one, two] = await accept(2);
-    await claim([one as string]);
-    await resendDelivery(db, { all: true }, two as string, 0);
-    expect(await claim([two as string])).toHaveLength(1);
+  it('counts resends and tests, which wait for nothing else', async () => {
+    const subscription = await subscribe('acme', {
+      max_in_flight: 2,
+      fifo: true,
+      rate_count: 1,
+      rate_per_ms: 3_600_000,
+      rate_tat: new Date(Date.now() + 3_600_000),
+    });
+    const ids = await accept(3);
+    for (const id of ids) await resendDelivery(db, { all: true }, id, 0);
+    const leases = await claim(ids);
+    expect(leases).toHaveLength(2);
     expect(await flow(subscription)).toMatchObject({ in_flight: 2 });
+    await finish(leases.slice(0, 1));
+    expect(await claim(ids)).toHaveLength(1);
   });
 
   it('stays exact whatever is claimed, released and recorded at once', async () => {
@@ -641,6 +649,19 @@ describe('sharing', () => {
     await finish(leases.filter((lease) => lease.subscriptionId === well));
     expect(await pick(100, { room: 0, subscriptionIds: [hanging] })).toEqual([]);
     expect((await pick(100)).length).toBeGreaterThan(0);
+  });
+
+  it('takes those for suspect that have not succeeded yet, and the wishes of a person for them too', async () => {
+    for (let nth = 0; nth < 6; nth += 1) await subscribe('acme', { ramp: 10, last_success_at: null });
+    await subscribe('other', { state: 'paused', state_reason: 'by_request' });
+    const hanging = await accept(10);
+    const paused = await accept(20, 'other');
+    for (const id of paused) await resendDelivery(db, { all: true }, id, 0);
+    const leases = await claim([...hanging, ...paused], { room: 16, subscriptionIds: [] });
+    expect(leases).toHaveLength(16);
+    expect(leases.every((lease) => lease.suspect)).toBe(true);
+    await subscribe('well');
+    expect(await claim(await accept(30, 'well'), { room: 0, subscriptionIds: [] })).toHaveLength(30);
   });
 
   it('lets no suspect subscription starve behind older ones that always ask for more', async () => {

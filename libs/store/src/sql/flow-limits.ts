@@ -11,12 +11,14 @@ const SLOW_MS = 1000;
 const PORTION_MS = 50;
 
 /**
- * Whether a flow fails or is slow: it then shares half of a worker with all others that do.
+ * Whether a flow fails, is slow, is not to be sent to (a person's resends to it are), or has not succeeded yet: it then
+ * shares half of a worker with all others of that kind. Without the last, hundreds of new subscriptions that hang
+ * would have all of it before the first of them could be seen to.
  *
  * @param failures the query parameter with the number of failed attempts running from which it does
  */
 export function isSuspect(flow: string, failures: string): string {
-  return `(${flow}.state in ('failing', 'held') or ${flow}.failures >= ${failures}
+  return `(${flow}.state <> 'active' or ${flow}.failures >= ${failures} or ${flow}.last_success_at is null
            or coalesce(${flow}.mean_ms > ${SLOW_MS}, false))`;
 }
 
@@ -65,5 +67,5 @@ function tokenMs(flow: string): string {
 }
 
 function burst(flow: string): string {
-  return `greatest(1, floor(${BURST_MS} / ${tokenMs(flow)}))`;
+  return `greatest(floor(${BURST_MS} / ${tokenMs(flow)}), 1 + least(0.5, ${BURST_MS} / ${tokenMs(flow)}))`;
 }

@@ -132,7 +132,7 @@ const tenantOf = (n: number): string => `tenant${n % TENANTS}`;
 const PAGE: Slice = { limit: 50 };
 const DAY_MS = 86_400_000;
 const TERMS = { defaultTimeoutMs: 5000, slackMs: 15_000, defaultMaxInFlight: 100, failingAfterFailures: 5 };
-const NO_SUSPECTS = { room: 128, subscriptionIds: [] };
+const NO_SUSPECTS = { room: 250, subscriptionIds: [] };
 const [FIRST_HELD, FIRST_READY, FIRST_DUE] = [WAITING.held.from, WAITING.ready.from, WAITING.due.from];
 
 /** Five subscriptions with a delivery each. */
