@@ -152,7 +152,7 @@ describe('a subscription in order', () => {
         const order = await subscriber(posthorn, async (event, { headers }) => {
           const isFirst = !seen.has(event);
           seen.add(event);
-          const sender = headers['user-agent'];
+          const sender = String(headers['user-agent']);
           if (seen.size >= SENDER_DIES_AT && deaths === 0) {
             deaths += 1;
             victim = sender;
