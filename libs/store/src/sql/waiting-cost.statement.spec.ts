@@ -200,5 +200,5 @@ it('a pick among 10,000 ready subscriptions of one tenant and one of another ser
 
 function report(name: string, ms: number[], read: number[]): void {
   if (ROUNDS === 0) return;
-  console.log(`${name} | ${ms.map((value) => value.toFixed(1)).join(' | ')} | ${read.join(' | ')}`);
+  process.stdout.write(`| ${[name, ...ms.map((value) => value.toFixed(1)), ...read].join(' | ')} |\n`);
 }
