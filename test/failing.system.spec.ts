@@ -272,6 +272,39 @@ describe('a subscription that fails', () => {
   );
 
   it(
+    'is told of once although several workers see it at the same moment',
+    () =>
+      onEvery(deployments, async (posthorn) => {
+        const AT_ONCE = 10;
+        let letGo: () => void = () => undefined;
+        const gate = new Promise<void>((resolve) => (letGo = resolve));
+        const started = await Promise.all(
+          Array.from({ length: 5 }, async () => {
+            const tenant = `tenant-${++tenants}`;
+            const target = await startReceiver({ respond: () => gate.then(() => 500) });
+            receivers.push(target);
+            const { id } = await posthorn.subscribe(urlOf(target), {
+              tenant,
+              retry: PATIENT,
+              timeoutMs: 20_000,
+            });
+            // Each with a hint of its own, so that both workers get some.
+            const event = JSON.stringify({ type: 'thing.happened', tenant, data: 1 });
+            await Promise.all(Array.from({ length: 2 * AT_ONCE }, () => posthorn.emit(event)));
+            await target.waitFor(({ length }) => length === AT_ONCE);
+            return id;
+          }),
+        );
+        letGo();
+        for (const id of started) {
+          await untilState(posthorn, id, 'held');
+          await expectTold(posthorn, id, ['subscription.failing', 'subscription.held']);
+        }
+      }),
+    60_000,
+  );
+
+  it(
     'is told of a delivery that is given up',
     () =>
       onEvery(deployments, async (posthorn) => {
