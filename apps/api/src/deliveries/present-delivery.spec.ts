@@ -106,7 +106,7 @@ describe('a pending delivery', () => {
     [
       'has no token',
       { flow_rate_count: 1, flow_rate_per_ms: 60_000, flow_rate_tat_ms: LATER.getTime() },
-      { waitingFor: 'rate_limit', nextAttemptAt: LATER.toISOString() },
+      { waitingFor: 'rate_limit', nextAttemptAt: new Date(LATER.getTime() - 250).toISOString() },
     ],
     [
       'has no free place by its own limit',
