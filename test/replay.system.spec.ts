@@ -151,7 +151,12 @@ describe('what a replay sends', () => {
         });
         // One after the other: those of one array are of one moment, and in no order once they have finished.
         for (let n = 0; n < 25; n += 1) {
-          await posthorn.emit(JSON.stringify({ type: 'thing.happened', tenant, data: n }));
+          const { createdAt } = await posthorn.emit(
+            JSON.stringify({ type: 'thing.happened', tenant, data: n }),
+          );
+          // Each in a millisecond of its own.
+          while (Date.now() <= Date.parse(createdAt) + 1)
+            await new Promise((resolve) => setImmediate(resolve));
         }
         await receiver.waitFor(({ length }) => length >= 25, DONE_WITHIN_MS);
         await posthorn.waitUntilIdle();
