@@ -152,8 +152,9 @@ export function describeHintQueue(backend: string, startBackend: () => Promise<B
       const received = collect(queue);
       const ids = someIds(95);
       expect(await queue.offer(ids)).toBe(true);
-      await until(() => received.ids().length >= ids.length);
-      expect(received.ids().sort()).toEqual([...ids].sort());
+      // A hint may come twice: what a connection did not see answered it sends again.
+      await until(() => new Set(received.ids()).size >= ids.length);
+      expect([...new Set(received.ids())].sort()).toEqual([...ids].sort());
       expect(errors).toEqual([]);
     });
 
