@@ -24,6 +24,7 @@ describeHintQueue('PostgreSQL', async () => {
     },
     freeze: () => proxy.freeze(),
     thaw: () => proxy.thaw(),
+    quiet: () => proxy.quiet(),
     async empty() {
       const client = new pg.Client({ connectionString: database.url });
       await client.connect();

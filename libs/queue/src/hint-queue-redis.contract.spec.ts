@@ -15,6 +15,7 @@ async function privateRedis(): Promise<BackendFixture> {
     revive: () => redis.restart(),
     freeze: () => redis.pause(),
     thaw: () => redis.resume(),
+    quiet: () => Promise.resolve(),
     empty: () => redis.flush(),
     close: () => redis.stop(),
   };
@@ -39,9 +40,12 @@ async function redisBehindProxy(given: string): Promise<BackendFixture> {
     },
     freeze: () => proxy.freeze(),
     thaw: () => proxy.thaw(),
+    quiet: () => proxy.quiet(),
     async empty() {
-      const keys = await admin.keys('posthorn:*');
-      if (keys.length > 0) await admin.unlink(...keys);
+      await admin.eval(
+        `for _, key in ipairs(redis.call('keys', 'posthorn:*')) do redis.call('unlink', key) end`,
+        0,
+      );
     },
     async close() {
       await proxy.stop();

@@ -10,6 +10,8 @@ export interface BackendFixture {
   /** Connections stay open, and nothing answers. */
   freeze(): void;
   thaw(): void;
+  /** Resolves when what was written into connections that are closed by now has arrived, which after a thaw is late. */
+  quiet(): Promise<void>;
   /** Everything that is in it vanishes. */
   empty(): Promise<void>;
   close(): Promise<void>;
@@ -73,6 +75,7 @@ export function describeHintQueue(backend: string, startBackend: () => Promise<B
     afterEach(async () => {
       await mendBackend(); // where a test failed before it did
       await Promise.all(queues.map((queue) => queue.close()));
+      await fixture.quiet();
     }, 20_000);
 
     // First, so that what BullMQ still has to give up has done so by the end of the run.

@@ -9,6 +9,8 @@ export interface FaultyProxy {
   /** Breaks every connection, and each new one at once. */
   cutOff(): void;
   restore(): void;
+  /** Resolves when every connection that is open now has ended. */
+  quiet(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -57,6 +59,11 @@ export async function startFaultyProxy(targetHost: string, targetPort: number): 
     },
     restore() {
       cut = false;
+    },
+    async quiet() {
+      await Promise.all(
+        [...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
+      );
     },
     async stop() {
       for (const socket of sockets) socket.destroy();
