@@ -39,11 +39,7 @@ export class BacklogWatch {
         } catch (error) {
           onError(error);
         }
-        if (restMs > 0)
-          await this.rest(
-            Math.max(1, restMs === intervalMs ? restMs * (0.8 + 0.4 * Math.random()) : restMs),
-            stopped.signal,
-          );
+        if (restMs > 0) await this.rest(Math.max(1, restMs), stopped.signal);
       }
     })();
     return {
@@ -55,17 +51,17 @@ export class BacklogWatch {
     };
   }
 
-  /** Picks once; returns in how many milliseconds to pick again, at most `atMostMs`: 0 when there is probably more. */
+  /** Picks once; returns in how many milliseconds to pick again, about `atMostMs` at most: 0 when there is probably more. */
   private async serve(atMostMs: number): Promise<number> {
     const { deliveries, ended, nextInMs } = await pickBacklog(this.db, {
+      ...this.terms,
       room: Math.min(MAX_PICK, Math.max(MIN_PICK, this.engine.slots.free())),
       suspects: this.engine.slots.suspects(),
-      defaultMaxInFlight: this.terms.defaultMaxInFlight,
-      failingAfterFailures: this.terms.failingAfterFailures,
     });
     const { sound, leased } = await this.engine.takeAll(deliveries);
     if (sound && (leased > 0 || ended > 0)) return 0;
-    return nextInMs === null ? atMostMs : Math.min(atMostMs, nextInMs);
+    // Not all workers at the same moment, but for a token or the end of a hold.
+    return Math.min(atMostMs * (0.8 + 0.4 * Math.random()), nextInMs ?? Infinity);
   }
 
   private async rest(ms: number, signal: AbortSignal): Promise<void> {

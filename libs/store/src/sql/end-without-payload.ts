@@ -1,23 +1,13 @@
-import { SYSTEM_TENANT, type Outcome } from '@posthorn/core';
+import type { FinishedState } from '@posthorn/core';
 import type { Database } from '../database.js';
-import { deliveryExpired, insertOperationalEvents } from '../operational-events.js';
+import { insertOperationalEvents } from '../operational-events.js';
 import type { Lease } from './claim-deliveries.js';
+import { expiredEvents, type PastDelivery } from './expire-deliveries.js';
 import { isKeyAmong, isKeyOf } from './found-by-index.js';
 import { readyAgain } from './flow-limits.js';
 import { endedAs, logFinished } from './log-finished.js';
 
-interface EndedRow {
-  id: string;
-  event_id: string;
-  event_type: string;
-  subscription_id: string;
-  tenant: string;
-  attempt_number: number;
-  last_outcome: Outcome | null;
-  last_status_code: number | null;
-  final_state: string;
-  restore_state: string | null;
-}
+type EndedRow = PastDelivery & { final_state: FinishedState };
 
 /**
  * Ends claimed deliveries whose payload is not there any more: `cancelled` when it was erased, else `expired`, which is
@@ -70,25 +60,7 @@ export async function endWithoutPayload(
           from final`,
       values: [claims.map((claim) => claim.deliveryId), claims.map((claim) => claim.attemptNumber)],
     });
-    const expired = ended.filter(
-      (row) => row.final_state === 'expired' && row.restore_state === null && row.tenant !== SYSTEM_TENANT,
-    );
-    await insertOperationalEvents(
-      db,
-      query,
-      expired.map((row) =>
-        deliveryExpired({
-          deliveryId: row.id,
-          eventId: row.event_id,
-          eventType: row.event_type,
-          subscriptionId: row.subscription_id,
-          tenant: row.tenant,
-          reason: null,
-          attempts: row.attempt_number,
-          lastOutcome: row.last_outcome,
-          lastStatusCode: row.last_status_code,
-        }),
-      ),
-    );
+    const expired = ended.filter((row) => row.final_state === 'expired');
+    await insertOperationalEvents(db, query, expiredEvents(expired));
   });
 }

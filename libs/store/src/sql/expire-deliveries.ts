@@ -39,7 +39,8 @@ function isPast(backlogMs: string, payloadMs: string): string {
 
 const COLUMNS = `id, event_id, subscription_id, tenant, event_type, attempt_number, last_outcome, last_status_code, restore_state`;
 
-interface PastDelivery {
+/** A row of `open_deliveries` that ends as expired, or as what it was before a resend. */
+export interface PastDelivery {
   id: string;
   event_id: string;
   subscription_id: string;
@@ -108,28 +109,29 @@ async function expire(db: Database, find: Statement): Promise<number> {
   return db.transaction(async (query) => {
     const past = await query<PastDelivery>(find);
     if (past.length === 0) return 0;
-    await insertOperationalEvents(db, query, past.flatMap(announcement));
+    await insertOperationalEvents(db, query, expiredEvents(past));
     await end(query, past);
     return past.length;
   });
 }
 
-/** Nothing is told of a resend that came too late: its delivery is again what it was. */
-function announcement(row: PastDelivery): OperationalEvent[] {
-  if (row.tenant === SYSTEM_TENANT || row.restore_state !== null) return [];
-  return [
-    deliveryExpired({
-      deliveryId: row.id,
-      eventId: row.event_id,
-      eventType: row.event_type,
-      subscriptionId: row.subscription_id,
-      tenant: row.tenant,
-      reason: null,
-      attempts: row.attempt_number,
-      lastOutcome: row.last_outcome,
-      lastStatusCode: row.last_status_code,
-    }),
-  ];
+/** What is told of them. Of a resend that came too late nothing: its delivery is again what it was. */
+export function expiredEvents(rows: readonly PastDelivery[]): OperationalEvent[] {
+  return rows
+    .filter((row) => row.tenant !== SYSTEM_TENANT && row.restore_state === null)
+    .map((row) =>
+      deliveryExpired({
+        deliveryId: row.id,
+        eventId: row.event_id,
+        eventType: row.event_type,
+        subscriptionId: row.subscription_id,
+        tenant: row.tenant,
+        reason: null,
+        attempts: row.attempt_number,
+        lastOutcome: row.last_outcome,
+        lastStatusCode: row.last_status_code,
+      }),
+    );
 }
 
 /** Moves deliveries that are locked already to the log. */

@@ -1,19 +1,15 @@
 import { inTurn, type Lane } from '@posthorn/core';
 import type { Database } from '../database.js';
-import type { SuspectTerms } from './claim-deliveries.js';
+import type { LeaseTerms, SuspectTerms } from './claim-deliveries.js';
 import { headOf } from './flow-facts.js';
 import { isSuspect, milliseconds, mostInFlight, tokens } from './flow-limits.js';
 import { isKeyAmong, isKeyOf } from './found-by-index.js';
 
-export interface PickTerms {
+export interface PickTerms extends Pick<LeaseTerms, 'defaultMaxInFlight' | 'failingAfterFailures'> {
   /** How many deliveries are wanted. */
   room: number;
   /** How many of them may be of suspect subscriptions; 0 leaves those out. */
   suspects: SuspectTerms;
-  /** In flight at once where the subscription names no limit. */
-  defaultMaxInFlight: number;
-  /** Failed attempts running from which a subscription is suspect. */
-  failingAfterFailures: number;
 }
 
 export interface PickedBacklog {

@@ -87,8 +87,8 @@ interface RecordedRow {
   probe_failed: boolean | null;
 }
 
-/** For as long a held subscription waits at least after a probe, until it is decided how long. */
-const BEFORE_NEXT_PROBE_MS = 1000;
+/** For as long a held subscription waits after a probe until it is decided how long: the shortest wait that may be set. */
+const BEFORE_NEXT_PROBE_MS = 100;
 
 /** What of an attempt may change the state of its subscription at once, and is announced then. */
 const ANNOUNCED: ReadonlySet<SubscriptionEffect['kind']> = new Set(['hold', 'disable', 'release']);
