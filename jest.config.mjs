@@ -18,6 +18,7 @@ const withDatabase = {
 };
 
 export default {
+  maxWorkers: 2, // what waits in one file is time for another, also on two cores
   workerIdleMemoryLimit: '1GB',
   projects: [
     {

@@ -21,6 +21,9 @@ const ARRAY = 20;
 /** At which event, in the order of their arrival, a worker is killed: the one that sends it, and then the one that does not. */
 const SENDER_DIES_AT = 80;
 const BYSTANDER_DIES_AT = 160;
+/** And at which the one that sends it is frozen for longer than its lease: it thaws when the other has gone on. */
+const SENDER_FREEZES_AT = 220;
+const SENDER_THAWS_AT = 240;
 const WORKERS = ['first', 'second'] as const;
 /** The shortest lease there is: the deadline of an attempt and the least slack. */
 const TIMEOUT_MS = 1_000;
@@ -141,13 +144,14 @@ function oneInFive(): () => boolean {
 
 describe('a subscription in order', () => {
   it(
-    'gets its events one at a time and as they were emitted, although some fail and workers are killed',
+    'gets its events one at a time and as they were emitted, although some fail and workers die and freeze',
     () =>
       onEvery(deployments, async (posthorn) => {
         const seen = new Set<number>();
         const fails = oneInFive();
         let victim: string | undefined;
         let deaths = 0;
+        let frozen: RunningProcess | undefined;
         const restarted: Promise<void>[] = [];
         const order = await subscriber(posthorn, async (event, { headers }) => {
           const isFirst = !seen.has(event);
@@ -166,6 +170,12 @@ describe('a subscription in order', () => {
             await killWorker(posthorn, victim);
             restarted.push(startWorker(posthorn, victim));
           }
+          if (seen.size >= SENDER_FREEZES_AT && deaths === 2 && frozen === undefined) {
+            frozen = workers.get(posthorn)?.get(sender);
+            frozen?.pause();
+            return 200; // heard when the event is no longer its own
+          }
+          if (seen.size >= SENDER_THAWS_AT) frozen?.resume();
           return isFirst && fails() ? 500 : 200;
         });
         await order.emit(EVENTS - ARRAY);
@@ -174,6 +184,7 @@ describe('a subscription in order', () => {
         await Promise.all(restarted);
 
         expect(deaths).toBe(2);
+        expect(frozen).toBeDefined();
         const { requests } = order.receiver;
         expect(new Set(requests.map(({ headers }) => headers['user-agent']))).toEqual(new Set(WORKERS));
         // The repeats of an event come before the next one, so this is the order of arrival and of success.
