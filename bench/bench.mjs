@@ -8,13 +8,15 @@ import { installIfNeeded } from '../scripts/install-if-needed.mjs';
 import { main, Refusal, ROOT } from '../scripts/repository.mjs';
 import { describeMachine } from './machine.mjs';
 
-const HELP = `npm run bench -- [fair] [options]
+const HELP = `npm run bench -- [speed | fair] [options]
 
+  speed  how fast is it, beside bare sending and beside what most teams write? (both backends)
   fair   is one tenant harmed by another one whose endpoint is dead, broken or limited?
 
-  --backend redis|postgres   what carries the hints (redis)
-  --pairs N                  pairs of measurements for each comparison (5)
-  --seconds N                length of one measurement (10)
+  --pairs N                  how often each comparison is made, interleaved (5)
+  --seconds N                length of one measurement (speed: 3, fair: 10)
+  --compare FILE             speed: is it better or worse than this earlier result, beyond the noise of both?
+  --backend redis|postgres   fair: what carries the hints (redis)
   --neighbours LIST          fair: which of never, fails, limited (all of them)
   --backlog N                fair: events of the neighbour (20000)
   --emission SECONDS         fair: how long the neighbour takes to emit them (all of --seconds)
@@ -27,7 +29,10 @@ load generators of its own, and ends them. Nothing else should run on the machin
 `;
 
 // Imported late: they need what may have to be installed first.
-const BENCHES = { fair: async (options) => (await import('./fair.mjs')).fair(options) };
+const BENCHES = {
+  speed: { seconds: '3', run: async (options) => (await import('./speed.mjs')).speed(options) },
+  fair: { seconds: '10', run: async (options) => (await import('./fair.mjs')).fair(options) },
+};
 
 /** What the bench started, the latest last. */
 const undo = [];
@@ -62,7 +67,8 @@ function readOptions() {
         help: { type: 'boolean' },
         backend: { type: 'string', default: 'redis' },
         pairs: { type: 'string', default: '5' },
-        seconds: { type: 'string', default: '10' },
+        seconds: { type: 'string' },
+        compare: { type: 'string' },
         neighbours: { type: 'string', default: 'never,fails,limited' },
         backlog: { type: 'string', default: '20000' },
         emission: { type: 'string' },
@@ -75,10 +81,11 @@ function readOptions() {
     throw new Refusal(`${error.message}\n\n${HELP}`);
   }
   const { values, positionals } = parsed;
-  const name = positionals[0] ?? 'fair';
+  const name = positionals[0] ?? 'speed';
   if (!Object.hasOwn(BENCHES, name) || positionals.length > 1) {
     throw new Refusal(`there is no bench "${positionals.join(' ')}": ${Object.keys(BENCHES).join(', ')}`);
   }
+  values.seconds ??= BENCHES[name].seconds;
   if (!['redis', 'postgres'].includes(values.backend))
     throw new Refusal('--backend must be redis or postgres');
   const number = (option, min) => {
@@ -104,8 +111,22 @@ function readOptions() {
     emission: values.emission === undefined ? number('seconds', 2) : number('emission', 0),
     ...(values.rate !== undefined && { rate: number('rate', 1) }),
     settings,
+    ...(values.compare !== undefined && { earlier: earlierResult(values.compare, name) }),
     out: values.out,
   };
+}
+
+/** Read before anything is measured: a wrong name should cost no minutes. */
+function earlierResult(file, name) {
+  let result;
+  try {
+    result = JSON.parse(fs.readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new Refusal(`--compare ${file}: ${error.message}`);
+  }
+  if (name !== 'speed' || result.bench !== 'speed')
+    throw new Refusal(`--compare ${file}: only results of speed can be compared`);
+  return result;
 }
 
 function write(file, result) {
@@ -126,11 +147,19 @@ await main(async () => {
   const startedAt = new Date();
   const startedMs = performance.now();
   try {
-    const { result, report, holds } = await BENCHES[options.name]({ ...options, say, undo });
+    const { result, report, holds } = await BENCHES[options.name].run({ ...options, say, undo });
     const file =
       options.out ??
       path.join(ROOT, 'dist/bench', `${options.name}-${startedAt.toISOString().replaceAll(':', '-')}.json`);
-    write(file, { bench: options.name, startedAt, machine, options, ...result });
+    const { earlier, ...asked } = options;
+    write(file, {
+      bench: options.name,
+      startedAt,
+      machine,
+      options: asked,
+      comparedWith: earlier?.startedAt,
+      ...result,
+    });
     say(`\n${report}\n`);
     say(
       `${machine.cpu}, ${machine.system}, Node.js ${machine.node}, PostgreSQL ${machine.postgres}, ` +

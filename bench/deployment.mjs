@@ -52,6 +52,7 @@ export async function startDeployment({ backend, settings, say, undo }) {
     WORKER_PORT: String(workerPort),
     ...settings,
   };
+  deployment.env = env;
   await runCli(['migrate'], env);
   deployment.adminKey = await createAdminKey(env);
   deployment.baseUrl = `http://127.0.0.1:${port}`;
@@ -69,6 +70,8 @@ class Deployment {
   /** Of everything whose CPU time counts. */
   pids = {};
   baseUrl;
+  /** What api and worker are configured with. */
+  env;
   adminKey;
   sql;
   #failure;

@@ -1,7 +1,7 @@
 // Is tenant B harmed by tenant A? B gets events at half of what it can take alone; then the same again while A has
 // a backlog for an endpoint that never answers, that fails at once, or that may be sent to only so often.
 import { nowMs } from './clock.mjs';
-import { sustainedRate } from './capacity.mjs';
+import { atFullLoad } from './full-load.mjs';
 import { startDeployment } from './deployment.mjs';
 import { EVENT_TYPE } from './bench-event.mjs';
 import { cpuBetween, readArrivals, streamFigures, waitForArrivals } from './measure.mjs';
@@ -17,6 +17,8 @@ const TENANT_B = 'tenant-b';
 const LOAD = 0.5;
 const LEAD_MS = 300;
 const WARM_UP_MS = 1500;
+/** Compilers, caches and the slow start of a new subscription take about this long. */
+const CAPACITY_WARM_UP_MS = 7000;
 /** How long the bench waits for what B has not got yet. */
 const DRAIN_MS = 10_000;
 const CONNECTIONS = { a: 8, b: 256 };
@@ -46,16 +48,15 @@ export async function fair(options) {
   }
   const bench = await setUp(options);
   // Also where the rate is given: it warms everything up.
-  const capacity = await sustainedRate(bench, {
+  const capacity = await atFullLoad(bench, {
     stream: 'capacity',
     tenant: TENANT_B,
-    bodyBytes: BODY_BYTES,
-    spanMs: (options.seconds * 1000) / 3,
+    body: BODY_BYTES,
+    warmUpMs: CAPACITY_WARM_UP_MS,
+    measureMs: options.seconds * 1000,
   });
   const rate = options.rate ?? capacity.rate * LOAD;
-  say(
-    `B alone can take ${short(capacity.rate)} events/s (${capacity.rates.map(short).join(', ')}); it gets ${short(rate)}`,
-  );
+  say(`B alone can take ${short(capacity.rate)} events/s; it gets ${short(rate)}`);
 
   const pairs = [];
   for (let pair = 1; pair <= options.pairs; pair += 1) {
@@ -117,7 +118,7 @@ async function measure(bench, { name, rate, seconds, neighbour, backlog, emissio
   const toMs = fromMs + seconds * 1000;
   const [calls, cpu, a] = await Promise.all([
     generator.ask('openLoop', {
-      ...{ stream, tenant: TENANT_B, startMs, rate, bodyBytes: BODY_BYTES },
+      ...{ stream, tenant: TENANT_B, startMs, rate, body: BODY_BYTES },
       durationMs: toMs - startMs,
     }),
     cpuBetween(bench.pids, fromMs, toMs),
@@ -149,7 +150,7 @@ async function emitBacklog(bench, { name, neighbour, backlog, fromMs, overMs }) 
     ...(neighbour.rateLimit && { rateLimit: neighbour.rateLimit }),
   });
   const emitted = await bench.neighbour.ask('batches', {
-    ...{ stream, tenant, startMs: fromMs, overMs, events: backlog, batch: BATCH, bodyBytes: BODY_BYTES },
+    ...{ stream, tenant, startMs: fromMs, overMs, events: backlog, batch: BATCH, body: BODY_BYTES },
   });
   return { ...emitted, tenant, stream, subscription: id };
 }

@@ -30,8 +30,14 @@ function post(body, then) {
   );
 }
 
-const event = (tenant, stream, n, dueMs, bodyBytes) =>
-  `{"type":"${EVENT_TYPE}","tenant":"${tenant}","data":${benchData(stream, n, dueMs, bodyBytes)}}`;
+const event = (tenant, stream, n, dueMs, body) =>
+  `{"type":"${EVENT_TYPE}","tenant":"${tenant}","data":${benchData(stream, n, dueMs, body)}}`;
+
+/** The body of a call: one event, or an array of `batch` of them, numbered from `firstN` on. */
+function callOf(tenant, stream, firstN, batch, dueMs, body) {
+  if (batch === 1) return event(tenant, stream, firstN, dueMs, body);
+  return `[${Array.from({ length: batch }, (_, i) => event(tenant, stream, firstN + i, dueMs, body)).join(',')}]`;
+}
 
 /** What became of the calls of one run. */
 class Calls {
@@ -84,7 +90,7 @@ serve(
     },
 
     /** `rate` events a second, one per call, evenly spaced, from `startMs` on for `durationMs`. */
-    async openLoop({ stream, tenant, startMs, durationMs, rate, bodyBytes }) {
+    async openLoop({ stream, tenant, startMs, durationMs, rate, body }) {
       const calls = new Calls();
       const count = Math.ceil((durationMs * rate) / 1000);
       for (let n = 0; n < count;) {
@@ -94,7 +100,7 @@ serve(
           await sleep(waitMs);
           continue;
         }
-        if (calls.open < MAX_OPEN_CALLS) calls.send(event(tenant, stream, n, dueMs, bodyBytes), dueMs);
+        if (calls.open < MAX_OPEN_CALLS) calls.send(event(tenant, stream, n, dueMs, body), dueMs);
         else calls.refused += 1;
         n += 1;
         if (n % 64 === 0) await new Promise(setImmediate); // a late start must not keep answers from being read
@@ -104,18 +110,18 @@ serve(
     },
 
     /**
-     * As many events as arrive: `window` of them are on their way, from call to receiver, at any time. The bench
-     * tells how many have come.
+     * As many events as arrive, in calls of `batch`: `window` of them are on their way, from call to receiver, at any
+     * time. The bench tells how many deliveries have come; each event makes `fanOut` of them.
      */
-    async closedLoop({ stream, tenant, durationMs, window, bodyBytes }) {
+    async closedLoop({ stream, tenant, durationMs, window, body, batch, fanOut }) {
       const calls = new Calls();
       const untilMs = nowMs() + durationMs;
       const pump = () => {
         const now = nowMs();
         if (now >= untilMs) return;
         // What was refused will never arrive.
-        while (calls.sent - calls.refused - credit.received < window) {
-          calls.send(event(tenant, stream, calls.sent, now, bodyBytes), now);
+        while ((calls.sent - calls.refused + 1) * batch - credit.received / fanOut <= window) {
+          calls.send(callOf(tenant, stream, calls.sent * batch, batch, now, body), now);
         }
       };
       credit = { received: 0, pump };
@@ -125,8 +131,22 @@ serve(
       return calls.summary();
     },
 
+    /** As many calls of one event as are answered, `open` at any time. */
+    async callLoop({ durationMs, open, body }) {
+      const calls = new Calls();
+      const untilMs = nowMs() + durationMs;
+      const next = () => {
+        const now = nowMs();
+        if (now < untilMs) calls.send(callOf('tenant', 'calls', calls.sent, 1, now, body), now, next);
+      };
+      for (let first = 0; first < open; first += 1) next();
+      await sleep(durationMs);
+      await calls.ended();
+      return calls.summary();
+    },
+
     /** `events` events in calls of `batch`, evenly spread over `overMs`. Resolves when all are accepted. */
-    async batches({ stream, tenant, startMs, overMs, events, batch, bodyBytes }) {
+    async batches({ stream, tenant, startMs, overMs, events, batch, body }) {
       const count = Math.ceil(events / batch);
       const tookMs = [];
       let accepted = 0;
@@ -136,13 +156,11 @@ serve(
         Array.from({ length: count }, async (_, call) => {
           const dueMs = startMs + (call * overMs) / count;
           await sleep(dueMs - nowMs());
-          const members = Array.from({ length: Math.min(batch, events - call * batch) }, (_, i) =>
-            event(tenant, stream, call * batch + i, dueMs, bodyBytes),
-          );
-          const body = `[${members.join(',')}]`;
+          const size = Math.min(batch, events - call * batch);
+          const members = callOf(tenant, stream, call * batch, size, dueMs, body);
           for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-            if ((await new Promise((resolve) => post(body, resolve))) === 202) {
-              accepted += members.length;
+            if ((await new Promise((resolve) => post(members, resolve))) === 202) {
+              accepted += size;
               lastAcceptedMs = nowMs();
               tookMs.push(lastAcceptedMs - dueMs);
               return;

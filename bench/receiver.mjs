@@ -91,9 +91,9 @@ serve({
     streams.delete(stream);
     return rows;
   },
-  /** From now on tells how many of the stream have come, every few milliseconds. */
+  /** From now on tells how many requests of the stream have come, every few milliseconds. */
   tellProgress({ stream, everyMs }) {
     clearInterval(progress);
-    if (stream !== undefined) progress = setInterval(() => tell(streams.get(stream).distinct), everyMs);
+    if (stream !== undefined) progress = setInterval(() => tell(streams.get(stream).count), everyMs);
   },
 });

@@ -5,6 +5,7 @@ const bench = (file: string) => import(path.join(import.meta.dirname, '../bench'
 const { mostWithin, percentile, median } = await bench('statistics.mjs');
 const { readArrivals, streamFigures } = await bench('measure.mjs');
 const { benchData, readStamp } = await bench('bench-event.mjs');
+const { compareFigure, readFigure } = await bench('speed-figures.mjs');
 
 /** Ten events a second from 1000 ms on, and what came of each: its latency, or undefined when it never came. */
 const arrivals = (latenciesMs: (number | undefined)[]) =>
@@ -69,5 +70,39 @@ describe('figures of the bench', () => {
     expect(Buffer.byteLength(body)).toBe(1024);
     expect(readStamp(body)).toEqual({ stream: 'b-1', n, dueMs: 123_456.789 });
     expect(() => JSON.parse(body)).not.toThrow();
+  });
+
+  it.each([0, 12_345])('puts a webhook of GitHub into the body, and says who it is (event %i)', (n) => {
+    const data = benchData('b-1', n, 1.5, 'github');
+    expect(readStamp(data)).toEqual({ stream: 'b-1', n, dueMs: 1.5 });
+    expect(JSON.parse(data).payload).toEqual(expect.any(Object));
+  });
+
+  const rates = { better: 'more', must: 2, aim: 4, of: (value: number) => value };
+  const costs = { better: 'less', must: 4, aim: 2, of: (value: number) => value };
+
+  it.each([
+    [rates, [1, 5, 3], { value: 3, least: 1, most: 5, reached: 'holds', holds: true }],
+    [rates, [4, 4, 1], { value: 4, reached: 'aim', holds: true }],
+    [rates, [1, 1.9, 9], { value: 1.9, reached: 'MISSED', holds: false }],
+    [costs, [3, 9, 1], { value: 3, reached: 'holds', holds: true }],
+    [costs, [2], { reached: 'aim', holds: true }],
+    [costs, [4.1], { reached: 'MISSED', holds: false }],
+    [costs, [NaN], { reached: 'not measured here', holds: true }],
+  ])('says what of a promise the median of the rounds reaches (%#)', (figure, rounds, expected) => {
+    expect(readFigure(figure, rounds)).toMatchObject(expected);
+  });
+
+  it.each([
+    [rates, [5, 6, 7], [1, 2, 3], 'better'],
+    [rates, [1, 2, 3], [5, 6, 7], 'worse'],
+    [costs, [1, 2, 3], [5, 6, 7], 'better'],
+    [costs, [5, 6, 7], [1, 2, 3], 'worse'],
+    [rates, [5, 6, 7], [1, 5, 9], 'same'], // what one run calls noise does not become a finding in the other
+    [rates, [1, 5, 9], [5, 6, 7], 'same'],
+    [rates, [5, 6, 7], [5, 6, 7], 'same'],
+  ])('finds a change only where it exceeds the noise of both results (%#)', (figure, now, before, change) => {
+    const read = (rounds: number[]) => ({ ...figure, ...readFigure(figure, rounds) });
+    expect(compareFigure(read(now), read(before))).toEqual({ before: read(before).value, change });
   });
 });
