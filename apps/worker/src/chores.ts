@@ -10,6 +10,7 @@ import {
 } from '@posthorn/store';
 import type { Chore } from './housekeeping.js';
 import { retentionChores } from './retention-chores.js';
+import type { WorkerMetrics } from './worker-metrics.js';
 
 const CHUNK = 1000;
 /** So that one chore never holds up the renewal of the duty. */
@@ -21,6 +22,7 @@ const RECOUNT_MS = 600_000;
 export interface ChoreOptions {
   partitionsAheadDays: number;
   clocks: RetentionClocks;
+  metrics: Pick<WorkerMetrics, 'expired'>;
 }
 
 /** What housekeeping does, in this order: what keeps events acceptable comes first. */
@@ -52,7 +54,7 @@ export function chores(db: Database, logger: Logger, options: ChoreOptions): Cho
         return false;
       },
     },
-    ...retentionChores(db, logger, options.clocks),
+    ...retentionChores(db, logger, options),
   ];
 }
 

@@ -43,7 +43,7 @@ export interface EngineOptions {
   health: HealthThresholds;
   defaultPolicy: RetryPolicy;
   userAgent: string;
-  metrics: Pick<WorkerMetrics, 'claimed' | 'answered' | 'attempted' | 'recorded'>;
+  metrics: Pick<WorkerMetrics, 'claimed' | 'answered' | 'attempted' | 'recorded' | 'expired'>;
 }
 
 /** One statement for up to this many results; they wait for each other at most one round trip. */
@@ -205,7 +205,7 @@ export class DeliveryEngine {
         this.complaints.tell('subscription.not_opened', subscription.unopened, about(lease));
         await this.finish(unopenedRecord(lease, this.db.nowMs(), subscription.policy), lease, leaseEndsAtMs);
       } else if (body === undefined) {
-        await endWithoutPayload(this.db, [lease]); // erased since the claim, or at the end of its retention
+        this.options.metrics.expired(await endWithoutPayload(this.db, [lease])); // erased since the claim, or at the end of its retention
       } else {
         await this.attempt(lease, claimedAtMs, subscription, body);
       }

@@ -11,6 +11,7 @@ import {
   type RetentionClocks,
 } from '@posthorn/store';
 import type { Chore } from './housekeeping.js';
+import type { WorkerMetrics } from './worker-metrics.js';
 
 const RESPONSES_AT_ONCE = 5_000;
 const ERASURES_AT_ONCE = 100;
@@ -18,17 +19,29 @@ const ERASURES_AT_ONCE = 100;
 const MAX_CHUNKS = 20;
 
 /** What keeps nothing longer than it should be: in this order, because what expires needs its payload no more. */
-export function retentionChores(db: Database, logger: Logger, clocks: RetentionClocks): Chore[] {
+export function retentionChores(
+  db: Database,
+  logger: Logger,
+  { clocks, metrics }: { clocks: RetentionClocks; metrics: Pick<WorkerMetrics, 'expired'> },
+): Chore[] {
+  const tellExpired = (deliveries: number): void => {
+    metrics.expired(deliveries);
+    if (deliveries > 0) logger.info('retention.deliveries_expired', { deliveries });
+  };
   return [
-    { name: 'expire deliveries', run: () => expireAll(db, logger, clocks) },
-    { name: "keep tenants' own clocks", run: keepTenantClocks(db, logger, clocks) },
+    { name: 'expire deliveries', run: () => expireAll(db, clocks, tellExpired) },
+    { name: "keep tenants' own clocks", run: keepTenantClocks(db, logger, clocks, tellExpired) },
     { name: 'delete old responses', run: () => deleteResponses(db, logger, clocks) },
     { name: 'erase again', run: eraseWhatCameLate(db, logger) },
     { name: 'remove old partitions', run: removePartitions(db, logger, clocks) },
   ];
 }
 
-async function expireAll(db: Database, logger: Logger, clocks: RetentionClocks): Promise<boolean> {
+async function expireAll(
+  db: Database,
+  clocks: RetentionClocks,
+  tellExpired: (deliveries: number) => void,
+): Promise<boolean> {
   let deliveries = 0;
   let more = true;
   try {
@@ -38,16 +51,21 @@ async function expireAll(db: Database, logger: Logger, clocks: RetentionClocks):
       more = expired === MAX_EXPIRED_AT_ONCE;
     }
   } finally {
-    if (deliveries > 0) logger.info('retention.deliveries_expired', { deliveries });
+    tellExpired(deliveries);
   }
   return more;
 }
 
-function keepTenantClocks(db: Database, logger: Logger, clocks: RetentionClocks): Chore['run'] {
+function keepTenantClocks(
+  db: Database,
+  logger: Logger,
+  clocks: RetentionClocks,
+  tellExpired: (deliveries: number) => void,
+): Chore['run'] {
   const tenants = new TenantClocks(db, clocks);
   return async () => {
     const { expired, payloads, responses, more } = await tenants.round();
-    if (expired > 0) logger.info('retention.deliveries_expired', { deliveries: expired });
+    tellExpired(expired);
     if (payloads + responses > 0) logger.info('retention.payloads_deleted', { payloads, responses });
     return more;
   };

@@ -74,6 +74,7 @@ export class WorkerMetrics {
   private readonly claimBatch: Spread;
   private readonly claims: { granted: Tally; refused: Tally };
   private readonly recordBatch: Spread;
+  private readonly expiries: Tally;
   private readonly storage: StorageFigures;
   private store: StoreFigures | undefined;
 
@@ -108,6 +109,10 @@ export class WorkerMetrics {
     const claims = metrics.tallies('claimed_deliveries_total', 'Deliveries asked for in claims.', ['result']);
     this.claims = { granted: claims({ result: 'granted' }), refused: claims({ result: 'refused' }) };
     this.recordBatch = metrics.spread('record_batch_attempts', 'Attempts recorded in one statement.', BATCH);
+    this.expiries = metrics.tally(
+      'expired_deliveries_total',
+      'Deliveries that ended as expired: they had waited too long, or their payload was gone.',
+    );
     this.storage = new StorageFigures(metrics, db, queue);
     metrics.readFamily('sender_connections', 'Open connections to receivers.', 'state', () => {
       const { open, free } = sender.counts().connections;
@@ -171,6 +176,11 @@ export class WorkerMetrics {
   /** So many attempts were recorded in one statement. */
   recorded(attempts: number): void {
     this.recordBatch.observe(attempts);
+  }
+
+  /** So many deliveries ended because they had waited too long, or their payload was gone. */
+  expired(deliveries: number): void {
+    this.expiries.add(deliveries);
   }
 
   /** Everything, within about a second, whatever the database and the queue do. */

@@ -102,6 +102,7 @@ function assemble(config: Config, plainLogger: Logger): WorkerProcess {
         responseMs: config.RESPONSE_RETENTION_MS,
         backlogMs: config.BACKLOG_RETENTION_MS,
       },
+      metrics,
     }),
     { holder: `${os.hostname()}:${process.pid}:${randomUUID()}`, leaseMs: config.HOUSEKEEPING_LEASE_MS },
   );

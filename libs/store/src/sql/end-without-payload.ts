@@ -12,15 +12,15 @@ type EndedRow = PastDelivery & { final_state: FinishedState };
 /**
  * Ends claimed deliveries whose payload is not there any more: `cancelled` when it was erased, else `expired`, which is
  * announced in the same transaction; a resend of one that had finished gives it back what it was. A claim that was lost
- * meanwhile is left alone.
+ * meanwhile is left alone. Returns how many expired.
  *
  * Locks: deliveries, flows, replays, each in order of their ids. Indexes: the primary keys.
  */
 export async function endWithoutPayload(
   db: Database,
   claims: readonly Pick<Lease, 'deliveryId' | 'attemptNumber'>[],
-): Promise<void> {
-  await db.transaction(async (query) => {
+): Promise<number> {
+  return db.transaction(async (query) => {
     const ended = await query<EndedRow>({
       name: 'end-without-payload',
       text: `
@@ -62,5 +62,6 @@ export async function endWithoutPayload(
     });
     const expired = ended.filter((row) => row.final_state === 'expired');
     await insertOperationalEvents(db, query, expiredEvents(expired));
+    return expired.length;
   });
 }
