@@ -170,10 +170,8 @@ describe('a backlog past its limit', () => {
     const refused = await posthorn.request('POST', `/v1/deliveries/${data[0]!.id}/resend`);
     expect(refused.status).toBe(409);
     expect(JSON.parse(refused.bytes.toString())).toMatchObject({ code: 'payload_expired' });
-    const pages = await Promise.all(
-      posthorn.workers.map(async ({ baseUrl }) => (await fetch(`${baseUrl}/metrics`)).text()),
-    );
-    expect(pages.some((page) => /^posthorn_expired_deliveries_total\{[^}]*\} [1-9]/m.test(page))).toBe(true);
+    const last = await fetch(`${posthorn.workers.at(-1)!.baseUrl}/metrics`);
+    expect(await last.text()).toMatch(/^posthorn_expired_deliveries_total\{[^}]*\} [1-9]/m);
     const lines = posthorn.workers.flatMap((worker) => worker.logs());
     expect(lines).toContainEqual(expect.objectContaining({ event: 'retention.deliveries_expired' }));
     expect(lines).toContainEqual(expect.objectContaining({ event: 'retention.partitions_removed' }));
