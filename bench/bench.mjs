@@ -16,6 +16,8 @@ const HELP = `npm run bench -- [speed | fair] [options]
   --pairs N                  how often each comparison is made, interleaved (5)
   --seconds N                length of one measurement (speed: 3, fair: 10)
   --compare FILE             speed: is it better or worse than this earlier result, beyond the noise of both?
+  --profile DIR              speed: where the CPU time of api, worker (*.cpuprofile) and PostgreSQL (in the result) goes
+  --only LIST                speed: of the measurements only these, such as bare,one; without the table of what is promised
   --backend redis|postgres   fair: what carries the hints (redis)
   --neighbours LIST          fair: which of never, fails, limited (all of them)
   --backlog N                fair: events of the neighbour (20000)
@@ -69,6 +71,8 @@ function readOptions() {
         pairs: { type: 'string', default: '5' },
         seconds: { type: 'string' },
         compare: { type: 'string' },
+        only: { type: 'string' },
+        profile: { type: 'string' },
         neighbours: { type: 'string', default: 'never,fails,limited' },
         backlog: { type: 'string', default: '20000' },
         emission: { type: 'string' },
@@ -111,6 +115,8 @@ function readOptions() {
     emission: values.emission === undefined ? number('seconds', 2) : number('emission', 0),
     ...(values.rate !== undefined && { rate: number('rate', 1) }),
     settings,
+    ...(values.profile !== undefined && { profile: path.resolve(values.profile) }),
+    ...(values.only !== undefined && { only: values.only.split(',') }),
     ...(values.compare !== undefined && { earlier: earlierResult(values.compare, name) }),
     out: values.out,
   };

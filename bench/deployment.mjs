@@ -25,16 +25,19 @@ const ASK_EVERY_MS = 50;
  * Starts everything; `undo` gets what ends it. Settings are those of production: defaults, but for what lets a
  * webhook go to this machine, and `settings`.
  *
- * @param {{ backend: 'redis' | 'postgres', settings: Record<string, string>, say: (line: string) => void,
- *   undo: (() => unknown)[] }} options
+ * @param {{ backend: 'redis' | 'postgres', settings: Record<string, string>, profile?: string,
+ *   say: (line: string) => void, undo: (() => unknown)[] }} options with `profile`, a folder, api and worker write there
+ *   where their CPU time went, and PostgreSQL counts its statements
  */
-export async function startDeployment({ backend, settings, say, undo }) {
+export async function startDeployment({ backend, settings, profile, say, undo }) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'posthorn-bench-'));
   fs.chmodSync(folder, 0o711); // the database's user passes through
   undo.push(() => fs.rmSync(folder, { recursive: true, force: true }));
 
   const deployment = new Deployment(folder);
-  const database = await startPostgres(folder, undo, (how) => deployment.fail(`PostgreSQL ended (${how})`));
+  const database = await startPostgres(folder, profile, undo, (how) =>
+    deployment.fail(`PostgreSQL ended (${how})`),
+  );
   deployment.pids.postgres = database.identity.pid;
   const redis = backend === 'redis' ? await startRedis(say, undo) : undefined;
   if (redis) deployment.pids.redis = redis.pid;
@@ -56,13 +59,15 @@ export async function startDeployment({ backend, settings, say, undo }) {
   await runCli(['migrate'], env);
   deployment.adminKey = await createAdminKey(env);
   deployment.baseUrl = `http://127.0.0.1:${port}`;
-  for (const app of ['api', 'worker']) startApp(deployment, app, env, undo);
+  for (const app of ['api', 'worker']) startApp(deployment, app, env, profile, undo);
   await Promise.all([port, workerPort].map((at) => deployment.ready(`http://127.0.0.1:${at}/readyz`)));
 
   const pool = new pg.Pool({ connectionString: database.url, max: 1 });
   pool.on('error', () => undefined); // it ends with the database
   undo.push(() => pool.end());
   deployment.sql = async (text, values = []) => (await pool.query(text, values)).rows;
+  deployment.countsStatements = profile !== undefined;
+  if (profile) await deployment.sql('create extension pg_stat_statements');
   return deployment;
 }
 
@@ -74,6 +79,7 @@ class Deployment {
   env;
   adminKey;
   sql;
+  countsStatements = false;
   #failure;
 
   constructor(folder) {
@@ -145,6 +151,20 @@ class Deployment {
     await this.sql('checkpoint');
   }
 
+  async resetStatements() {
+    if (this.countsStatements) await this.sql('select pg_stat_statements_reset()');
+  }
+
+  /** Where the time of PostgreSQL went since the reset; undefined without --profile. */
+  async dearestStatements() {
+    if (!this.countsStatements) return undefined;
+    return this.sql(
+      `select regexp_replace(left(query, 120), '\\s+', ' ', 'g') as statement, calls::int, rows::int,
+              round(total_exec_time)::int as total_ms, round(mean_exec_time::numeric, 3)::float8 as mean_ms
+         from pg_stat_statements order by total_exec_time desc limit 20`,
+    );
+  }
+
   /** How often each app complained of what: `{ 'worker claim.failed': 3 }`. */
   complaints() {
     const counts = {};
@@ -168,11 +188,15 @@ function parse(line) {
   }
 }
 
-async function startPostgres(folder, undo, onExit) {
+async function startPostgres(folder, profile, undo, onExit) {
   const place = path.join(folder, 'postgres');
   undo.push(() => discardEmbeddedPostgres(place));
   try {
-    const database = await startEmbeddedPostgres({ folder: place, onExit });
+    const database = await startEmbeddedPostgres({
+      folder: place,
+      ...(profile && { settings: { shared_preload_libraries: 'pg_stat_statements' } }),
+      onExit,
+    });
     undo.push(() => database.stop());
     return database;
   } catch (error) {
@@ -189,12 +213,22 @@ async function startRedis(say, undo) {
   return redis;
 }
 
-function startApp(deployment, app, env, undo) {
+function startApp(deployment, app, env, profile, undo) {
   const log = fs.openSync(deployment.logFile(app), 'a', 0o600);
-  const child = spawn(process.execPath, ['--enable-source-maps', builtMain(app)], {
-    env,
-    stdio: ['ignore', log, log],
-  });
+  const profileName = `${app}-${env.REDIS_URL ? 'redis' : 'postgres'}.cpuprofile`;
+  const child = spawn(
+    process.execPath,
+    [
+      ...(profile
+        ? ['--cpu-prof', '--cpu-prof-dir', profile, '--cpu-prof-name', profileName]
+        : ['--enable-source-maps']),
+      builtMain(app),
+    ],
+    {
+      env,
+      stdio: ['ignore', log, log],
+    },
+  );
   fs.closeSync(log);
   deployment.pids[app] = child.pid;
   let stopping = false;

@@ -8,6 +8,7 @@ import { startPart } from './part.mjs';
 import { compareFigure, FIGURES, readFigure } from './speed-figures.mjs';
 import { median } from './statistics.mjs';
 import { short, table } from './table.mjs';
+import { Refusal } from '../scripts/repository.mjs';
 
 const ONE_KB = 1024;
 const BATCH = 100;
@@ -30,37 +31,39 @@ export async function speed(options) {
   const { say } = options;
   const bench = await setUp(options);
   say('warming up …');
-  for (const measure of Object.values(MEASUREMENTS(bench, 'warm-up', FIRST_WARM_UP_MS, 1000)))
+  for (const measure of Object.values(measurements(bench, 'warm-up', FIRST_WARM_UP_MS, 1000)))
     await measure();
+  for (const side of [bench.redis, bench.postgres]) await side.deployment.resetStatements();
   const rounds = [];
   for (let round = 1; round <= options.pairs; round += 1) {
     const measured = {};
-    const measurements = MEASUREMENTS(bench, `round-${round}`, WARM_UP_MS, options.seconds * 1000);
-    for (const [name, measure] of Object.entries(measurements)) measured[name] = await measure();
+    const all = measurements(bench, `round-${round}`, WARM_UP_MS, options.seconds * 1000);
+    for (const [name, measure] of Object.entries(chosen(options, all))) measured[name] = await measure();
     rounds.push(measured);
     say(progressLine(round, measured));
   }
-  const figures = FIGURES.map((figure) => {
+  // What is promised compares nearly everything with everything.
+  const figures = (options.only ? [] : FIGURES).map((figure) => {
     const read = { ...figure, ...readFigure(figure, rounds) };
     const before = options.earlier?.figures.find(({ id }) => id === figure.id);
     return { ...read, ...(before && compareFigure(read, before)) };
   });
   const complaints = { ...bench.redis.deployment.complaints(), ...bench.postgres.deployment.complaints() };
   return {
-    result: { figures, complaints, rounds },
+    result: { figures, complaints, rounds, statements: await bench.redis.deployment.dearestStatements() },
     report: report({ options, figures, rounds, complaints }),
     holds: figures.every(({ holds }) => holds),
   };
 }
 
 /** Two deployments, one for each queue backend; each has a machine to itself while the other is idle. */
-async function setUp({ settings, say, undo }) {
+async function setUp({ settings, profile, say, undo }) {
   const receiver = startPart('receiver.mjs', undo);
   const receiverUrl = await receiver.ask('listen');
   const parts = { receiver, generator: startPart('load-generator.mjs', undo) };
 
   const start = async (backend) => {
-    const deployment = await startDeployment({ backend, settings, say, undo });
+    const deployment = await startDeployment({ backend, settings, profile, say, undo });
     for (const [tenant, subscriptions] of [
       ['one', 1],
       ['many', FAN_OUT],
@@ -115,7 +118,7 @@ async function setUp({ settings, say, undo }) {
 }
 
 /** What a round measures, in this order; each is compared with its neighbours in time. */
-const MEASUREMENTS = (bench, round, warmUpMs, measureMs) => {
+function measurements(bench, round, warmUpMs, measureMs) {
   const { redis, postgres, mostTeams } = bench;
   const full = (name, side, load) => async () => {
     await settle(side);
@@ -142,7 +145,15 @@ const MEASUREMENTS = (bench, round, warmUpMs, measureMs) => {
     githubFanOut: full('github-fan-out', redis, { body: 'github', tenant: 'many', fanOut: FAN_OUT }),
     githubBareApi: () => bareApi(bench, { body: 'github', ...spanned }),
   };
-};
+}
+
+function chosen({ only }, all) {
+  for (const name of only ?? []) {
+    if (!Object.hasOwn(all, name))
+      throw new Refusal(`there is no measurement "${name}": ${Object.keys(all).join(', ')}`);
+  }
+  return Object.fromEntries(Object.entries(all).filter(([name]) => !only || only.includes(name)));
+}
 
 async function settle({ deployment, generator, url, key }) {
   await deployment?.settle();
@@ -205,12 +216,11 @@ async function latency(side, { name, warmUpMs, measureMs }) {
   return { ...figures, calls, cpu, cpuUs: cpuPer(OPEN_LOOP_RATE, cpu) };
 }
 
-function progressLine(round, { bare, one, batch, fanOut, postgresOne, mostTeams, latency: late }) {
-  return (
-    `${round}: bare ${short(bare.rate)}/s, one per call ${short(one.rate)}, batches ${short(batch.rate)}, ` +
-    `fan-out ${short(fanOut.rate)}, PostgreSQL backend ${short(postgresOne.rate)}, most teams ${short(mostTeams.rate)}; ` +
-    `p99 ${short(late.latencyMs.p99)} ms`
+function progressLine(round, measured) {
+  const rates = Object.entries(measured).map(([name, { rate, latencyMs }]) =>
+    rate === undefined ? `${name} p99 ${short(latencyMs.p99)} ms` : `${name} ${short(rate)}/s`,
   );
+  return `${round}: ${rates.join(', ')}`;
 }
 
 function report({ options, figures, rounds, complaints }) {

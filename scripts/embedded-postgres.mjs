@@ -214,8 +214,9 @@ const tail = (file, bytes = 4096) => {
  *
  * It runs in a process group of its own, so that Ctrl-C reaches the launcher and not the database.
  *
- * @param {{ folder: string, port?: number, logFile?: string, ephemeral?: boolean, onExit?: (how: string) => void }} options
- *   `onExit` is told when it ends without having been stopped.
+ * @param {{ folder: string, port?: number, logFile?: string, ephemeral?: boolean, settings?: Record<string, string>,
+ *   onExit?: (how: string) => void }} options `settings` are more of the server's; `onExit` is told when it ends without
+ *   having been stopped.
  */
 export async function startEmbeddedPostgres(options) {
   checkPlatform();
@@ -237,6 +238,7 @@ export async function startEmbeddedPostgres(options) {
     shared_buffers: '128MB',
     max_connections: '200',
     ...(options.ephemeral ? { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' } : {}),
+    ...options.settings,
   };
   const child = await launch({ native, dataFolder, user, environment, port, settings, logFile });
 
