@@ -1,3 +1,4 @@
+import { byteStrings, ints, texts, timestamps, uuids } from '../binary-arrays.js';
 import type { Database, Query } from '../database.js';
 import { isKeyOf } from './found-by-index.js';
 
@@ -91,15 +92,15 @@ export async function insertEvents(
         from incoming e left join fan_out f on f.event_id = e.id
        order by e.index`,
     values: [
-      events.map((event) => event.id),
-      events.map((event) => event.tenant),
-      events.map((event) => event.type),
-      events.map((event) => event.externalId),
-      events.map((event) => event.occurredAt),
-      events.map((event) => event.body),
-      events.map((_, index) => index),
-      patternIndexes,
-      patterns,
+      uuids(events.map((event) => event.id)),
+      texts(events.map((event) => event.tenant)),
+      texts(events.map((event) => event.type)),
+      texts(events.map((event) => event.externalId)),
+      timestamps(events.map((event) => event.occurredAt)),
+      byteStrings(events.map((event) => event.body)),
+      ints(events.map((_, index) => index)),
+      ints(patternIndexes),
+      texts(patterns),
       offerAfterMs,
     ],
   });

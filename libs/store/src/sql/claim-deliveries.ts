@@ -1,4 +1,5 @@
 import type { FinishedState, Trigger } from '@posthorn/core';
+import { uuids } from '../binary-arrays.js';
 import type { Database } from '../database.js';
 import { headOf } from './flow-facts.js';
 import {
@@ -218,13 +219,13 @@ export async function claimDeliveries(
                   then extract(epoch from now() - g.gone_at)::float8 * 1000 end as gone_for_ms,
                 g.suspect, extract(epoch from clock_timestamp())::float8 * 1000 as now_ms`,
     values: [
-      [...new Set(ids)],
+      uuids([...new Set(ids)]),
       terms.defaultTimeoutMs,
       terms.slackMs,
       terms.defaultMaxInFlight,
       terms.failingAfterFailures,
       suspects.room,
-      suspects.subscriptionIds,
+      uuids(suspects.subscriptionIds),
     ],
   });
   const last = rows.at(-1);
@@ -301,7 +302,7 @@ export async function readPayloads(db: Database, eventIds: readonly string[]): P
       select p.event_id, p.body
         from unnest($1::uuid[]) as wanted (id)
         cross join lateral (select event_id, body from posthorn.payloads where event_id = wanted.id limit 1) p`,
-    values: [eventIds],
+    values: [uuids(eventIds)],
   });
   return new Map(rows.map((row) => [row.event_id, row.body]));
 }
