@@ -1,7 +1,7 @@
 /**
  * Arrays as parameters in PostgreSQL's binary format. The driver would write them as text: every element quoted and
  * escaped, bytes as hexadecimal, and the server would take that apart again character by character. Measured with 1 KB
- * bodies, 36 rows a statement: accepting an event costs PostgreSQL a third less.
+ * bodies, 150 rows a statement: what one delivery costs PostgreSQL, from accepting to recording, went from 85 to 73 µs.
  *
  * Each function is for one type of element and its parameter must be cast to just that (`$1::uuid[]`): the server refuses
  * another. `null` elements are NULL.

@@ -21,6 +21,8 @@ export interface Statement {
   name?: string;
   text: string;
   values?: unknown[];
+  /** Every column comes as PostgreSQL sends it in its binary format, as a Buffer: for many bytes, which would be hexadecimal. */
+  binary?: true;
 }
 
 export type Query = <Row>(statement: Statement) => Promise<Row[]>;
@@ -36,6 +38,8 @@ export interface PoolUse {
 /** Waiting for a connection is bounded apart from the statement: together they stay below 5 s. */
 const CONNECT_TIMEOUT_MS = 1500;
 const CONTROL_POOL_SIZE = 5;
+
+const AS_SENT: pg.CustomTypesConfig = { getTypeParser: () => (value: unknown) => value };
 
 /**
  * The one way to Postgres: a pool for the data plane (hand-written SQL) and, opened on first use, a
@@ -77,7 +81,7 @@ export class Database {
   /** Runs one statement on the data plane's pool and returns its rows. */
   readonly query: Query = async <Row>(statement: Statement): Promise<Row[]> => {
     try {
-      return (await this.pool.query(statement)).rows as Row[];
+      return await rowsOf<Row>(this.pool, statement);
     } catch (error) {
       throw asUnavailable(error);
     }
@@ -95,8 +99,7 @@ export class Database {
     try {
       client = await this.pool.connect();
       const connection = client;
-      const query: Query = async <Row>(statement: Statement) =>
-        (await connection.query(statement)).rows as Row[];
+      const query: Query = (statement) => rowsOf(connection, statement);
       await connection.query('begin');
       const result = await work(query);
       await connection.query('commit');
@@ -131,7 +134,7 @@ export class Database {
     let ending: Promise<void> | undefined;
     try {
       await client.connect();
-      const query: Query = async <Row>(statement: Statement) => (await client.query(statement)).rows as Row[];
+      const query: Query = (statement) => rowsOf(client, statement);
       const result = await work(query);
       ending = client.end();
       await ending;
@@ -209,6 +212,11 @@ export class Database {
       },
     }).initialize();
   }
+}
+
+async function rowsOf<Row>(on: pg.Pool | pg.ClientBase, statement: Statement): Promise<Row[]> {
+  const { rows } = await on.query(statement.binary ? { ...statement, types: AS_SENT } : statement);
+  return rows as Row[];
 }
 
 function useOf(pool: pg.Pool | undefined): PoolUse {

@@ -293,16 +293,24 @@ export async function releaseClaims(
   });
 }
 
-/** The bodies of events, by event id. An event whose payload is gone is absent. Index: the partitions' keys. */
+/**
+ * The bodies of events, by event id. An event whose payload is gone is absent. Index: the keys of the partitions between the
+ * first and the last of the ids.
+ */
 export async function readPayloads(db: Database, eventIds: readonly string[]): Promise<Map<string, Buffer>> {
-  // Each by itself, because "= any(array)" would probe the index of every partition.
-  const rows = await db.query<{ event_id: string; body: Buffer }>({
+  const ids = [...eventIds].sort();
+  const rows = await db.query<{ at: Buffer; body: Buffer }>({
     name: 'read-payloads',
+    // Each by itself, because "= any(array)" would probe the index of every partition. Between the first and the last,
+    // because the other partitions are then not even opened, which takes longer than the reading.
     text: `
-      select p.event_id, p.body
-        from unnest($1::uuid[]) as wanted (id)
-        cross join lateral (select event_id, body from posthorn.payloads where event_id = wanted.id limit 1) p`,
-    values: [uuids(eventIds)],
+      select wanted.at::int, p.body
+        from unnest($1::uuid[]) with ordinality as wanted (id, at)
+        cross join lateral (
+          select body from posthorn.payloads
+           where event_id = wanted.id and event_id between $2::uuid and $3::uuid limit 1) p`,
+    values: [uuids(ids), ids[0], ids.at(-1)],
+    binary: true,
   });
-  return new Map(rows.map((row) => [row.event_id, row.body]));
+  return new Map(rows.map(({ at, body }) => [ids[at.readInt32BE() - 1] as string, body]));
 }
