@@ -34,6 +34,16 @@ describe('createLogger', () => {
     expect(lines).toEqual([]);
   });
 
+  it('makes fields that are given as a function only for a line that is written', () => {
+    const { logger, lines, last } = capture('info');
+    logger.debug('hint.taken', () => {
+      throw new Error('made in vain');
+    });
+    expect(lines).toEqual([]);
+    logger.info('hint.taken', () => ({ token: 't', count: 2 }));
+    expect(last()).toMatchObject({ event: 'hint.taken', token: '[redacted]', count: 2 });
+  });
+
   it('hides fields by their name, at any depth it shows', () => {
     const { logger, last } = capture();
     logger.info('x.happened', {

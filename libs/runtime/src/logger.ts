@@ -10,11 +10,14 @@ import { VERSION } from './version.js';
  * Whatever it is given, it prints no secret it can recognise (see redaction.ts) and no line without bound.
  */
 export interface Logger {
-  debug(event: string, fields?: Record<string, unknown>): void;
-  info(event: string, fields?: Record<string, unknown>): void;
-  warn(event: string, fields?: Record<string, unknown>): void;
-  error(event: string, fields?: Record<string, unknown>): void;
+  debug(event: string, fields?: Fields): void;
+  info(event: string, fields?: Fields): void;
+  warn(event: string, fields?: Fields): void;
+  error(event: string, fields?: Fields): void;
 }
+
+/** A function where lines are many: it is called only when the line is written. */
+export type Fields = Record<string, unknown> | (() => Record<string, unknown>);
 
 /**
  * Lines are written at once and not gathered: the last ones before a crash are those that matter.
@@ -40,9 +43,9 @@ export function createLogger(
 function wrap(line: pino.Logger): Logger {
   const at =
     (level: 'debug' | 'info' | 'warn' | 'error') =>
-    (event: string, fields?: Record<string, unknown>): void => {
+    (event: string, fields?: Fields): void => {
       if (!line.isLevelEnabled(level)) return;
-      if (fields) line[level](redactFields(fields), event);
+      if (fields) line[level](redactFields(typeof fields === 'function' ? fields() : fields), event);
       else line[level](event);
     };
   return {
