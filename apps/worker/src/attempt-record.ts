@@ -19,6 +19,8 @@ const NOTHING_KNOWN = {
   responseTruncated: false,
 };
 
+const NOT_TIMED = { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null, totalMs: null };
+
 /** An attempt that was made; `sent` is null when our shutdown cut it off. */
 export function sentRecord(
   lease: Lease,
@@ -27,27 +29,31 @@ export function sentRecord(
   result: AttemptResult,
   decision: Decision,
 ): AttemptRecord {
+  const phases = sent?.phases ?? NOT_TIMED;
+  const response = sent?.response ?? null;
+  // Written out: putting it together from parts, as below, took 4 % of a worker's CPU.
   return {
-    ...NOTHING_KNOWN,
-    ...identity(lease, decision),
+    deliveryId: lease.deliveryId,
+    subscriptionId: lease.subscriptionId,
+    number: lease.attemptNumber,
+    trigger: lease.trigger,
     outcome: result.outcome,
     errorCode: result.errorCode,
+    errorDetail: sent?.errorDetail ?? null,
+    statusCode: sent?.statusCode ?? null,
     startedAt: new Date(request.signedAtMs),
+    durationMs: hundredths(phases.totalMs),
+    dnsMs: hundredths(phases.dnsMs),
+    connectMs: hundredths(phases.connectMs),
+    tlsMs: hundredths(phases.tlsMs),
+    firstByteMs: hundredths(phases.firstByteMs),
+    address: sent?.address ?? null,
     url: request.url,
     requestHeaders: request.shownHeaders,
-    ...(sent && {
-      errorDetail: sent.errorDetail,
-      statusCode: sent.statusCode,
-      durationMs: hundredths(sent.phases.totalMs),
-      dnsMs: hundredths(sent.phases.dnsMs),
-      connectMs: hundredths(sent.phases.connectMs),
-      tlsMs: hundredths(sent.phases.tlsMs),
-      firstByteMs: hundredths(sent.phases.firstByteMs),
-      address: sent.address,
-      responseHeaders: sent.response && JSON.stringify(sent.response.headers),
-      responseBody: sent.response && sent.response.body,
-      responseTruncated: sent.response?.truncated ?? false,
-    }),
+    responseHeaders: response && JSON.stringify(response.headers),
+    responseBody: response && response.body,
+    responseTruncated: response?.truncated ?? false,
+    decision,
   };
 }
 
