@@ -20,6 +20,7 @@ import {
   recordAttempts,
   releaseClaims,
   Unavailable,
+  type AttemptedFlow,
   type AttemptRecord,
   type Database,
   type Lease,
@@ -66,7 +67,7 @@ export class DeliveryEngine {
   private readonly judge: SubscriptionJudge;
   private readonly claims: ClaimLine;
   private readonly results: GroupCommit<AttemptRecord, boolean>;
-  private readonly underWay = new Set<Promise<void>>();
+  private readonly judging = new Set<Promise<void>>();
   private readonly complaints: Complaints;
   private stopping = false;
 
@@ -87,14 +88,14 @@ export class DeliveryEngine {
         options.metrics.claimed(ids.length, leases);
         return leases;
       },
-      begin: (leases, claimedAtMs) => this.track(this.attemptAll(leases, claimedAtMs)),
+      begin: (leases, claimedAtMs) => void this.attemptAll(leases, claimedAtMs),
       onError: (error) => this.complaints.tell('claim.failed', error),
     });
     this.results = new GroupCommit({
       commit: async (records) => {
         const { moved, flows } = await recordAttempts(db, records, options.lease.failingAfterFailures);
         options.metrics.recorded(records.length);
-        this.track(this.judge.judge(flows));
+        this.judgeAll(flows);
         if (flows.some((flow) => flow.backlogged)) this.onRoom();
         return records.map((record) => moved.has(record.deliveryId));
       },
@@ -163,16 +164,18 @@ export class DeliveryEngine {
     }
   }
 
+  /** Whatever is under way holds a slot until its end, but for what recording it leads to. */
   private async settled(): Promise<void> {
-    while (this.underWay.size > 0) await Promise.all(this.underWay);
+    while (this.slots.inFlight() > 0) await this.slots.changed();
+    while (this.judging.size > 0) await Promise.all(this.judging);
   }
 
-  private track(work: Promise<void>): void {
-    this.underWay.add(work);
-    void work.finally(() => this.underWay.delete(work));
+  private judgeAll(flows: readonly AttemptedFlow[]): void {
+    const judged = this.judge.judge(flows).finally(() => this.judging.delete(judged));
+    this.judging.add(judged);
   }
 
-  /** Fetches what the leases need, once for all of them, and starts their attempts. */
+  /** Fetches what the leases need, once for all of them, and starts their attempts. Never throws, nor do those. */
   private async attemptAll(leases: readonly Lease[], claimedAtMs: number): Promise<void> {
     try {
       const [subscriptions, payloads] = await Promise.all([
@@ -182,7 +185,7 @@ export class DeliveryEngine {
       for (const lease of leases) {
         const subscription = subscriptions.get(lease.subscriptionId);
         const body = payloads.get(lease.eventId);
-        this.track(this.attemptAndFree(lease, claimedAtMs, subscription, body));
+        void this.attemptAndFree(lease, claimedAtMs, subscription, body);
       }
     } catch (error) {
       this.complaints.tell('claim.not_prepared', error);
