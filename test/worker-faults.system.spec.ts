@@ -35,6 +35,7 @@ beforeAll(async () => {
     backend: 'postgres',
     workers: 0,
     env: {
+      LOG_LEVEL: 'debug', // for the lines of attempts that were accepted
       LEASE_SLACK_MS: String(LEASE_SLACK_MS),
       SHUTDOWN_GRACE_MS: String(SHUTDOWN_GRACE_MS),
       HOUSEKEEPING_INTERVAL_MS: '200',

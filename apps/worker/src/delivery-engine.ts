@@ -43,7 +43,6 @@ export interface EngineOptions {
   lease: LeaseTerms;
   health: HealthThresholds;
   defaultPolicy: RetryPolicy;
-  userAgent: string;
   metrics: Pick<WorkerMetrics, 'claimed' | 'answered' | 'attempted' | 'recorded' | 'expired'>;
 }
 
@@ -234,7 +233,7 @@ export class DeliveryEngine {
       await this.release([lease]);
       return;
     }
-    const request = signedRequest(subscription, lease.eventId, body, this.options.userAgent, this.db.nowMs());
+    const request = signedRequest(subscription, lease.eventId, body, this.db.nowMs());
     const sent = await this.sender.send(request).catch((error: unknown) => {
       if (error instanceof DOMException && error.name === 'AbortError') return null;
       throw error;

@@ -1,13 +1,13 @@
 import type { RetryPolicy } from '@posthorn/core';
 import type { SecretBox } from '@posthorn/runtime';
 import { sealedHeaderContext, sealedSecretContext, type SubscriptionForSending } from '@posthorn/store';
+import { requestForm, type RequestForm } from './request-form.js';
 
 /** A subscription as the hot path needs it: secrets open, defaults filled in. Never logged, never queued. */
 export interface OpenedSubscription {
   id: string;
   version: number;
-  url: string;
-  customHeaders: Record<string, string>;
+  form: RequestForm;
   /** Newest first. */
   secrets: { key: Uint8Array; expiresAtMs: number | null }[];
   timeoutMs: number;
@@ -23,6 +23,7 @@ export interface UnopenedSubscription {
 export interface DeploymentDefaults {
   timeoutMs: number;
   policy: RetryPolicy;
+  userAgent: string;
 }
 
 export function openSubscription(
@@ -33,16 +34,16 @@ export function openSubscription(
   const { id, tenant } = stored;
   const policy = stored.retry ?? defaults.policy;
   try {
+    const customHeaders = Object.fromEntries(
+      Object.entries(stored.headersSealed).map(([name, sealed]) => [
+        name,
+        box.open(Buffer.from(sealed, 'base64'), sealedHeaderContext(tenant, id, name)).toString('utf8'),
+      ]),
+    );
     return {
       id,
       version: stored.version,
-      url: stored.url,
-      customHeaders: Object.fromEntries(
-        Object.entries(stored.headersSealed).map(([name, sealed]) => [
-          name,
-          box.open(Buffer.from(sealed, 'base64'), sealedHeaderContext(tenant, id, name)).toString('utf8'),
-        ]),
-      ),
+      form: requestForm(stored.url, customHeaders, defaults.userAgent),
       secrets: stored.secrets.map((secret) => ({
         key: box.open(secret.sealed, sealedSecretContext(tenant, secret.id)),
         expiresAtMs: secret.expiresAtMs,

@@ -1,20 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { DEFAULT_RETRY_POLICY, formatSecret, uuid7 } from '@posthorn/core';
+import { headersOnTheWire } from '@posthorn/sender';
 import { Webhook } from 'standardwebhooks';
 import type { OpenedSubscription } from './opened-subscription.js';
+import { requestForm } from './request-form.js';
 import { signedRequest } from './signed-request.js';
 
 const NOW_MS = Date.now();
 const EVENT = uuid7(NOW_MS, randomBytes(10));
 const BODY = Buffer.from('{"type":"a","timestamp":"t","data":{"amount": 100.00}}');
 
+const form = (customHeaders: Record<string, string>) =>
+  requestForm('https://example.com/hook', customHeaders, 'agent');
+
 function subscription(over: Partial<OpenedSubscription> = {}): OpenedSubscription {
   return {
     id: 'id',
     version: 1,
-    url: 'https://example.com/hook',
-    customHeaders: {},
+    form: form({}),
     secrets: [{ key: randomBytes(32), expiresAtMs: null }],
     timeoutMs: 5000,
     policy: DEFAULT_RETRY_POLICY,
@@ -35,7 +39,6 @@ describe('signedRequest', () => {
       }),
       EVENT,
       BODY,
-      'agent',
       NOW_MS,
     );
     const verify = (key: Buffer) => new Webhook(formatSecret(key)).verify(BODY, headers);
@@ -46,22 +49,36 @@ describe('signedRequest', () => {
   });
 
   it('signs with the seconds of the given time and an id without a full stop', () => {
-    const { headers } = signedRequest(subscription(), EVENT, BODY, 'agent', 1_700_000_000_999);
+    const { headers } = signedRequest(subscription(), EVENT, BODY, 1_700_000_000_999);
     expect(headers['webhook-timestamp']).toBe('1700000000');
     expect(headers['webhook-id']).toMatch(/^evt_[0-9a-z]{26}$/);
   });
 
   it('never lets a custom header replace one of ours, and shows no value of one', () => {
     const { headers, shownHeaders } = signedRequest(
-      subscription({ customHeaders: { authorization: 'Bearer hush', 'webhook-id': 'forged' } }),
+      subscription({ form: form({ authorization: 'Bearer hush', 'webhook-signature': 'forged' }) }),
       EVENT,
       BODY,
-      'agent',
       NOW_MS,
     );
     expect(headers['authorization']).toBe('Bearer hush');
-    expect(headers['webhook-id']).not.toBe('forged');
+    expect(headers['webhook-signature']).not.toBe('forged');
     expect(shownHeaders).not.toContain('hush');
+    expect(shownHeaders).not.toContain('forged');
     expect(shownHeaders).toContain('[redacted]');
+  });
+
+  it('shows every header line as it is sent', () => {
+    const custom = { 'x-first': 'a', 'X-Second': 'b' };
+    const { url, headers, shownHeaders } = signedRequest(
+      subscription({ form: form(custom) }),
+      EVENT,
+      BODY,
+      NOW_MS,
+    );
+    const lines = headersOnTheWire(url, headers, String(BODY.byteLength), 'agent');
+    expect(JSON.parse(shownHeaders)).toEqual(
+      lines.map(([name, value]) => [name, name in custom ? '[redacted]' : value]),
+    );
   });
 });

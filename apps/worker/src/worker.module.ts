@@ -63,7 +63,11 @@ function assemble(config: Config, plainLogger: Logger): WorkerProcess {
   });
   const metrics = new WorkerMetrics(figures, { db, queue, sender });
   const box = new SecretBox(parseEncryptionKeys(config.ENCRYPTION_KEY));
-  const book = new SubscriptionBook(db, box, { timeoutMs: config.REQUEST_TIMEOUT_MS, policy });
+  const book = new SubscriptionBook(db, box, {
+    timeoutMs: config.REQUEST_TIMEOUT_MS,
+    policy,
+    userAgent: config.USER_AGENT,
+  });
   const lease = {
     defaultTimeoutMs: config.REQUEST_TIMEOUT_MS,
     slackMs: config.LEASE_SLACK_MS,
@@ -85,7 +89,6 @@ function assemble(config: Config, plainLogger: Logger): WorkerProcess {
       disableAfterMs: config.DISABLE_AFTER_MS,
     },
     defaultPolicy: policy,
-    userAgent: config.USER_AGENT,
     metrics,
   });
   const dueWatch = new DueWatch(db, engine, config.OFFER_AFTER_MS);

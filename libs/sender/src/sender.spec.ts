@@ -79,7 +79,9 @@ describe('Sender', () => {
     await sender().send(request);
     const raw = target.requests[0]!.rawHeaders;
     const lines = raw.flatMap((name, i) => (i % 2 === 0 ? [[name, raw[i + 1]]] : []));
-    expect(lines).toEqual(headersOnTheWire(request, 'Posthorn/test'));
+    expect(lines).toEqual(
+      headersOnTheWire(request.url, request.headers, String(request.body.byteLength), 'Posthorn/test'),
+    );
     expect(target.requests[0]!.headers).toMatchObject({
       'accept-encoding': 'identity',
       'user-agent': 'Posthorn/test',

@@ -24,17 +24,20 @@ export function flatHeaders(headers: Record<string, string>, userAgent: string):
  * For the attempt log: "what the log shows is what was sent". A test compares it with received bytes.
  *
  * @param url as re-serialised by `checkTargetUrl`
+ * @param contentLength as text, so that a pattern can be made of it
  */
 export function headersOnTheWire(
-  request: { url: string; headers: Record<string, string>; body: Uint8Array },
+  url: string,
+  headers: Record<string, string>,
+  contentLength: string,
   userAgent: string,
 ): [string, string][] {
   const lines: [string, string][] = [
-    ['host', new URL(request.url).host],
+    ['host', new URL(url).host],
     ['connection', 'keep-alive'],
   ];
-  const flat = flatHeaders(request.headers, userAgent);
+  const flat = flatHeaders(headers, userAgent);
   for (let i = 0; i + 1 < flat.length; i += 2) lines.push([flat[i] ?? '', flat[i + 1] ?? '']);
-  lines.push(['content-length', String(request.body.byteLength)]);
+  lines.push(['content-length', contentLength]);
   return lines;
 }
