@@ -1,10 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { deliveryBody, patternsMatching, uuid7 } from '@posthorn/core';
+import { createHash } from 'node:crypto';
+import { deliveryBody, patternsMatching } from '@posthorn/core';
 import type { Database, EmittedEvent, EmitResult, EventIntake, KeyToTake } from '@posthorn/store';
 import type { ApiMetrics } from '../http/api-metrics.js';
 import { tenantFor, type Principal } from '../http/principal.js';
 import { ProblemError } from '../http/problem.js';
 import type { HintSender } from '../hint-sender.js';
+import { newUuid } from '../new-uuid.js';
 import { readEmission, type Emission, type EmissionLimits } from './read-emission.js';
 import { refuseUnknown, type Strictness } from './refuse-unknown.js';
 
@@ -74,7 +75,7 @@ export async function emitEvents(
 function prepare(deps: EmitDeps, emission: Emission, tenant: string, createdAtMs: number): EmittedEvent {
   const occurredAt = new Date(emission.timestamp ?? createdAtMs);
   return {
-    id: uuid7(createdAtMs, randomBytes(10)),
+    id: newUuid(createdAtMs),
     tenant,
     type: emission.type,
     patterns: patternsMatching(emission.type),
