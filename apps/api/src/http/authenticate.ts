@@ -24,8 +24,12 @@ const SHORT_LOOKUP_DEADLINE_MS = 1_500;
 /** Keys that what outlives the store was read with, and how long they are good for that while it does not answer. */
 const MAX_REMEMBERED_READERS = 100;
 const REMEMBERED_READER_MS = 60 * 60_000;
+/** Keys whose reading is remembered. */
+const MAX_READ_KEYS = 1_000;
 const BEARER = /^Bearer +([^\s]+) *$/i;
 const CHALLENGE = { headers: { 'www-authenticate': 'Bearer realm="posthorn"' } };
+
+type ApiKeyToken = NonNullable<ReturnType<typeof readApiKeyToken>>;
 
 /**
  * Finds out who sent a request.
@@ -35,6 +39,11 @@ const CHALLENGE = { headers: { 'www-authenticate': 'Bearer realm="posthorn"' } }
  */
 export class Authenticator {
   private readonly lookups: GroupCommit<string, ApiKeySecret | undefined>;
+  /**
+   * What the headers of valid keys say, as reading one takes two hashes: 5 of the 70 µs that accepting an event took
+   * without the store. Whether a key is still valid is not remembered.
+   */
+  private readonly read = new LRUCache<string, ApiKeyToken>({ max: MAX_READ_KEYS });
   private readonly touchedAtMs = new LRUCache<string, number>({ max: MAX_REMEMBERED_KEYS });
   private readonly readers = new LRUCache<string, ApiKeySecret>({
     max: MAX_REMEMBERED_READERS,
@@ -68,11 +77,7 @@ export class Authenticator {
     if (authorization === undefined) {
       throw new ProblemError('unauthenticated', 'Send the header "authorization: Bearer phk_…".', CHALLENGE);
     }
-    const [, key] = BEARER.exec(authorization) ?? [];
-    if (key === undefined) {
-      throw new ProblemError('unauthenticated', 'Send the key as "authorization: Bearer phk_…".', CHALLENGE);
-    }
-    const token = readApiKeyToken(key);
+    const token = this.read.get(authorization) ?? readToken(authorization);
     const row =
       token &&
       (await (outlivesStore
@@ -81,6 +86,7 @@ export class Authenticator {
     if (!token || !row || !sameHash(row.secretHash, token.secretHash)) {
       throw new ProblemError('unauthenticated', 'The API key is not valid.', CHALLENGE);
     }
+    this.read.set(authorization, token);
     this.touch(token.keyId);
     return { keyId: token.keyId, scopes: row.scopes, tenant: row.tenant };
   }
@@ -106,4 +112,12 @@ export class Authenticator {
       this.log.warn('api_key.touch_failed', { error: String(error) });
     });
   }
+}
+
+function readToken(authorization: string): ApiKeyToken | undefined {
+  const [, key] = BEARER.exec(authorization) ?? [];
+  if (key === undefined) {
+    throw new ProblemError('unauthenticated', 'Send the key as "authorization: Bearer phk_…".', CHALLENGE);
+  }
+  return readApiKeyToken(key);
 }
