@@ -1,4 +1,3 @@
-import helmet from '@fastify/helmet';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ConfigError, SecretBox, type Config, type Logger } from '@posthorn/runtime';
@@ -27,16 +26,11 @@ export async function createApi(): Promise<NestFastifyApplication> {
   const log = app.get<Logger>(LOGGER);
   app.useLogger(nestLog(log));
   app.useGlobalFilters(app.get(ProblemAnswer));
-  await app.register(helmet, {
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-    },
-    hsts: false, // for whoever ends TLS to decide
-  });
+  const config = app.get<Config>(CONFIG);
   installEdge(app.getHttpAdapter().getInstance(), {
-    maxRequestBytes: app.get<Config>(CONFIG).MAX_REQUEST_BYTES,
+    maxRequestBytes: config.MAX_REQUEST_BYTES,
     log,
+    logsEveryAnswer: config.LOG_LEVEL === 'debug',
     routes: app.get(RouteTable),
     authenticator: app.get(Authenticator),
     idempotent: app.get(IdempotentRequests),

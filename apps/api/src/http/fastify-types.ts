@@ -4,6 +4,8 @@ import type { Principal } from './principal.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
+    /** What its route serves, from the first hook on; none when there is no route. */
+    operation: Operation | undefined;
     /** Set before the handler runs when the operation needs a scope. */
     principal: Principal | null;
     /** The claim on this request's Idempotency-Key. */
