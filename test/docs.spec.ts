@@ -202,8 +202,11 @@ describe('routes', () => {
     return codeOf('apps/api')
       .map(read)
       .flatMap((source) => {
+        const bare = [...source.matchAll(/instance\.(post)\(\s*'([^']+)'/g)].map(
+          ([, method = '', path = '']) => `${method.toUpperCase()} ${path}`,
+        );
         const prefix = /@Controller\('?([^')]*)'?\)/.exec(source)?.[1];
-        if (prefix === undefined) return [];
+        if (prefix === undefined) return bare;
         return [...source.matchAll(/@(Get|Post|Put|Patch|Delete)\('?([^')]*)'?\)/g)].map(
           ([, method = '', rest = '']) => {
             const full = [prefix, rest].filter((part) => part !== '').join('/');

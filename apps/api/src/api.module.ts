@@ -13,7 +13,8 @@ import {
 import { Database, EventIntake } from '@posthorn/store';
 import { DeliveriesController } from './deliveries/deliveries.controller.js';
 import type { EmitDeps } from './events/emit-events.js';
-import { EMIT, EventsController } from './events/events.controller.js';
+import { EMIT } from './events/emit-route.js';
+import { EventsController } from './events/events.controller.js';
 import { EventTypesController } from './event-types/event-types.controller.js';
 import { HintSender } from './hint-sender.js';
 import { ApiMetrics } from './http/api-metrics.js';

@@ -3,6 +3,8 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ConfigError, SecretBox, type Config, type Logger } from '@posthorn/runtime';
 import { Database, opensStoredSecrets, Unavailable } from '@posthorn/store';
 import { ApiModule } from './api.module.js';
+import type { EmitDeps } from './events/emit-events.js';
+import { addEmitRoute, EMIT } from './events/emit-route.js';
 import { ApiMetrics } from './http/api-metrics.js';
 import { Authenticator } from './http/authenticate.js';
 import { createAdapter, installEdge } from './http/edge.js';
@@ -27,7 +29,8 @@ export async function createApi(): Promise<NestFastifyApplication> {
   app.useLogger(nestLog(log));
   app.useGlobalFilters(app.get(ProblemAnswer));
   const config = app.get<Config>(CONFIG);
-  installEdge(app.getHttpAdapter().getInstance(), {
+  const instance = app.getHttpAdapter().getInstance();
+  installEdge(instance, {
     maxRequestBytes: config.MAX_REQUEST_BYTES,
     log,
     logsEveryAnswer: config.LOG_LEVEL === 'debug',
@@ -37,6 +40,7 @@ export async function createApi(): Promise<NestFastifyApplication> {
     stopping: app.get(Stopping),
     metrics: app.get(ApiMetrics),
   });
+  addEmitRoute(instance, app.get<EmitDeps>(EMIT), app.get(ProblemAnswer));
   return app;
 }
 

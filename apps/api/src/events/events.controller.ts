@@ -1,59 +1,36 @@
-import { Controller, Delete, Get, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
+import { Controller, Delete, Get, HttpCode, Inject, Req, Res } from '@nestjs/common';
 import type { Config } from '@posthorn/runtime';
 import { Database, erasePayload, listDeliveries, listEvents, readEvent } from '@posthorn/store';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { presentDelivery } from '../deliveries/present-delivery.js';
 import { page } from '../http/cursor.js';
-import { idempotencyKeyOf, REPLAYED_HEADER } from '../http/idempotency.js';
 import { paramsOf, queryOf } from '../http/input.js';
 import { Serves } from '../http/operation.js';
 import { pageRequestOf, sliceOf } from '../http/page-query.js';
 import { listScopeOf, principalOf, scopeOf } from '../http/principal.js';
 import { ProblemError } from '../http/problem.js';
 import { CONFIG } from '../http/tokens.js';
-import { emitEvents, type EmitDeps } from './emit-events.js';
 import { explainEvent } from './explain-event.js';
 import { explainEventOperation, explainParams, explainQuery } from './explain-event.schema.js';
 import {
-  emitEvents as emitOperation,
   erasePayloadOperation,
   eventParams,
   eventsQuery,
   getEvent,
   listEventsOperation,
 } from './events.schema.js';
-import { eventJson, payloadState, presentEmitted, presentEvent } from './present-event.js';
-
-export const EMIT = Symbol('what emitting needs');
-
-/** What the database may take for a request to emit, all in all: it is answered within 5 s, whatever happens. */
-const ANSWER_WITHIN_MS = 4_500;
+import { eventJson, payloadState, presentEvent } from './present-event.js';
 
 /** How many of an event's deliveries are shown with it; the rest are in the delivery log. */
 const DELIVERIES_SHOWN = 50;
 
+/** All of events but emitting, which is emit-route.ts. */
 @Controller('v1/events')
 export class EventsController {
   constructor(
     private readonly db: Database,
-    @Inject(EMIT) private readonly emission: EmitDeps,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
-
-  @Post()
-  @Serves(emitOperation)
-  async emit(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
-    const { events, isBatch, replayed } = await emitEvents(this.emission, {
-      principal: principalOf(request),
-      body: request.body as Buffer | undefined,
-      idempotencyKey: idempotencyKeyOf(request),
-      answerByMs: performance.now() + ANSWER_WITHIN_MS - request.authenticationMs,
-    });
-    reply.code(202);
-    if (replayed) reply.header(REPLAYED_HEADER, 'true');
-    const shown = events.map(presentEmitted);
-    return isBatch ? { data: shown } : shown[0];
-  }
 
   @Get()
   @Serves(listEventsOperation)
