@@ -17,6 +17,8 @@ const INVALID = 0xff;
 
 /** All 1,024 pairs of letters: two lookups turn 20 bits into four letters, so that no id needs a BigInt. */
 const PAIRS: readonly string[] = Array.from({ length: 1024 }, (_, n) => letter(n >> 5) + letter(n & 31));
+/** All bytes in hex. */
+const BYTES: readonly string[] = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, '0'));
 const NIBBLES = lookup((code) => parseInt(String.fromCharCode(code), 16));
 const LETTERS = lookup((code) => ALPHABET.indexOf(String.fromCharCode(code)));
 
@@ -78,10 +80,14 @@ export function decodeId(prefix: IdPrefix, text: string): string | undefined {
  */
 export function uuid7(timeMs: number, random: Uint8Array): string {
   if (random.length < 10) throw new RangeError(`uuid7 needs 10 random bytes, got ${random.length}`);
-  const tail = Buffer.from(random.subarray(0, 10));
-  tail.writeUInt8(0x70 | (tail.readUInt8(0) & 0x0f), 0); // version 7
-  tail.writeUInt8(0x80 | (tail.readUInt8(2) & 0x3f), 2); // variant 10
-  return dashed(timeHex(timeMs) + tail.toString('hex'));
+  // From a table: through a buffer of its own it took 0.7 µs instead of 0.3.
+  const byte = (at: number): number => random[at] as number;
+  const hex = (at: number): string => BYTES[byte(at)] as string;
+  const version7 = BYTES[0x70 | (byte(0) & 0x0f)] as string;
+  const variant10 = BYTES[0x80 | (byte(2) & 0x3f)] as string;
+  const time = timeHex(timeMs);
+  const node = hex(4) + hex(5) + hex(6) + hex(7) + hex(8) + hex(9);
+  return `${time.slice(0, 8)}-${time.slice(8)}-${version7}${hex(1)}-${variant10}${hex(3)}-${node}`;
 }
 
 /** The milliseconds since 1970 in the first 48 bits of `uuid` (versions 7 and ours of 8); NaN for other text. */
@@ -104,7 +110,13 @@ function timeHex(timeMs: number): string {
   if (!(timeMs >= 0 && timeMs < TIME_LIMIT_MS)) {
     throw new RangeError(`a uuid holds times from 0 to 2^48 ms, not ${timeMs}`);
   }
-  return Math.floor(timeMs).toString(16).padStart(12, '0');
+  const whole = Math.floor(timeMs);
+  const low = whole % 0x1000000;
+  return sixDigits((whole - low) / 0x1000000) + sixDigits(low); // printing more than 31 bits at once is slow
+}
+
+function sixDigits(number: number): string {
+  return (0x1000000 + number).toString(16).slice(1);
 }
 
 function dashed(hex: string): string {
