@@ -14,6 +14,7 @@ import type { Sender } from '@posthorn/sender';
 import {
   claimDeliveries,
   endWithoutPayload,
+  GATHER,
   GroupCommit,
   offerNow,
   readPayloads,
@@ -100,6 +101,7 @@ export class DeliveryEngine {
       },
       size: (record) => ({ items: 1, rows: 1, bytes: 2048 + (record.responseBody?.length ?? 0) }),
       maxGroup: MAX_RESULTS,
+      gather: GATHER,
       maxWaiting: { items: Infinity, bytes: Infinity }, // bounded by the slots
     });
   }

@@ -1,5 +1,5 @@
 import type { Database, Query } from './database.js';
-import { GroupCommit } from './group-commit.js';
+import { GATHER, GroupCommit } from './group-commit.js';
 import { insertEvents, type EventToAccept, type StoredEvent } from './sql/accept-events.js';
 import { answerKeys, readKeys, releaseKeys, takeKeys, type KeyToTake } from './sql/idempotency-keys.js';
 
@@ -71,6 +71,7 @@ export class EventIntake {
         bytes: events.reduce((sum, event) => sum + event.body.length, 0),
       }),
       maxGroup: MAX_GROUP,
+      gather: GATHER,
       maxWaiting: { items: options.maxWaitingEvents, bytes: options.maxWaitingBytes },
     });
   }

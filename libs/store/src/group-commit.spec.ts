@@ -39,6 +39,27 @@ describe('GroupCommit', () => {
     expect(await Promise.all(later)).toEqual(['3', '4']);
   });
 
+  it('gathers for a while after a large group, and not after a small one', async () => {
+    const EVERY_MS = 60;
+    const begunMs: number[] = [];
+    const group = new GroupCommit<number, number>({
+      commit: (items) => {
+        begunMs.push(performance.now());
+        return Promise.resolve(items);
+      },
+      size: () => ({ items: 1, rows: 1, bytes: 1 }),
+      maxGroup: { rows: 10, bytes: 100 },
+      maxWaiting: { items: 10, bytes: 100 },
+      gather: { fromItems: 2, everyMs: EVERY_MS },
+    });
+    await Promise.all([group.submit(1, MINUTE_MS), group.submit(2, MINUTE_MS)]);
+    await group.submit(3, MINUTE_MS);
+    await group.submit(4, MINUTE_MS);
+    const [large, afterLarge, afterSmall] = begunMs as [number, number, number];
+    expect(afterLarge - large).toBeGreaterThanOrEqual(EVERY_MS - 2); // timers round
+    expect(afterSmall - afterLarge).toBeLessThan(EVERY_MS / 2);
+  });
+
   it('bounds a group in rows and in bytes, but lets a large item go alone', async () => {
     const { group, nth } = manual();
     const all = [1, 2, 3, 4, 90, 20, 500].map((item) => group.submit(item, MINUTE_MS));

@@ -22,7 +22,19 @@ export interface GroupCommitOptions<Item, Result> {
   maxWaiting: Pick<Size, 'items' | 'bytes'>;
   /** Groups in flight at once (default 1). */
   lanes?: number;
+  /**
+   * After a group of at least `fromItems` the next one begins at the earliest `everyMs` after that one began, so that groups
+   * grow where much comes; what comes seldom waits for nothing.
+   */
+  gather?: { fromItems: number; everyMs: number };
 }
+
+/**
+ * Where a statement costs as much as some twenty of its rows. Measured at 4,000 deliveries a second, medians of two: 15 ms
+ * save a fifth of PostgreSQL's CPU and a tenth of the worker's. With 30 ms the 100 places of a subscription are all taken
+ * by what waits to be recorded, and the rate falls.
+ */
+export const GATHER = { fromItems: 8, everyMs: 15 };
 
 interface Entry<Item, Result> {
   item: Item;
@@ -48,6 +60,7 @@ export class GroupCommit<Item, Result> {
   private readonly waiting = { items: 0, bytes: 0 };
   private inFlight = 0;
   private scheduled = false;
+  private lastGroup = { items: 0, atMs: -Infinity };
 
   constructor(private readonly options: GroupCommitOptions<Item, Result>) {}
 
@@ -86,11 +99,20 @@ export class GroupCommit<Item, Result> {
   private schedule(): void {
     if (this.scheduled || this.inFlight >= (this.options.lanes ?? 1) || this.queue.length === 0) return;
     this.scheduled = true;
-    setImmediate(() => {
+    const start = (): void => {
       this.scheduled = false;
       void this.runGroup(this.takeGroup());
       this.schedule();
-    });
+    };
+    const waitMs = this.gatherMs();
+    if (waitMs > 0) setTimeout(start, waitMs);
+    else setImmediate(start);
+  }
+
+  private gatherMs(): number {
+    const { gather } = this.options;
+    if (!gather || this.lastGroup.items < gather.fromItems) return 0;
+    return this.lastGroup.atMs + gather.everyMs - performance.now();
   }
 
   private takeGroup(): Entry<Item, Result>[] {
@@ -112,6 +134,7 @@ export class GroupCommit<Item, Result> {
 
   private async runGroup(group: Entry<Item, Result>[]): Promise<void> {
     if (group.length === 0) return;
+    this.lastGroup = { items: group.length, atMs: performance.now() };
     this.inFlight += 1;
     try {
       await this.commitTogether(group);
