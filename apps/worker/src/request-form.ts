@@ -32,7 +32,7 @@ export function requestForm(
     'webhook-timestamp': BLANK,
     'webhook-signature': BLANK,
   };
-  const custom = Object.entries(customHeaders).filter(([name]) => !(name in ours));
+  const custom = Object.entries(customHeaders).filter(([name]) => !Object.hasOwn(ours, name));
   const headers = { ...Object.fromEntries(custom), ...ours };
   const redacted = { ...Object.fromEntries(custom.map(([name]) => [name, '[redacted]'])), ...ours };
   const shown = JSON.stringify(headersOnTheWire(url, redacted, BLANK, userAgent)).split(BLANK);

@@ -69,13 +69,14 @@ describe('signedRequest', () => {
   });
 
   it('shows every header line as it is sent', () => {
-    const custom = { 'x-first': 'a', 'X-Second': 'b' };
+    const custom = { 'x-first': 'a', 'X-Second': 'b', constructor: 'c' };
     const { url, headers, shownHeaders } = signedRequest(
       subscription({ form: form(custom) }),
       EVENT,
       BODY,
       NOW_MS,
     );
+    expect(headers).toMatchObject(custom);
     const lines = headersOnTheWire(url, headers, String(BODY.byteLength), 'agent');
     expect(JSON.parse(shownHeaders)).toEqual(
       lines.map(([name, value]) => [name, name in custom ? '[redacted]' : value]),
