@@ -1,7 +1,6 @@
 import { afterAttempt, type AttemptResult, type Decision, type RetryPolicy } from '@posthorn/core';
-import type { SentAttempt } from '@posthorn/sender';
+import type { SentAttempt, SignedRequest } from '@posthorn/sender';
 import type { AttemptRecord, Lease, LostLease } from '@posthorn/store';
-import type { SignedRequest } from './signed-request.js';
 
 const NOTHING_KNOWN = {
   errorDetail: null,

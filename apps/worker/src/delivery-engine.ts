@@ -10,7 +10,7 @@ import {
   type RetryPolicy,
 } from '@posthorn/core';
 import type { Logger } from '@posthorn/runtime';
-import type { Sender } from '@posthorn/sender';
+import { signedRequest, type Sender } from '@posthorn/sender';
 import {
   claimDeliveries,
   endWithoutPayload,
@@ -32,7 +32,6 @@ import { internalErrorRecord, lostRecord, sentRecord, unopenedRecord } from './a
 import { ClaimLine, type Claimed } from './claim-line.js';
 import { Complaints } from './complaints.js';
 import type { OpenedSubscription, UnopenedSubscription } from './opened-subscription.js';
-import { signedRequest } from './signed-request.js';
 import { Slots } from './slots.js';
 import { SubscriptionJudge } from './subscription-judge.js';
 import type { SubscriptionBook } from './subscription-book.js';

@@ -1,16 +1,12 @@
 import type { RetryPolicy } from '@posthorn/core';
 import type { SecretBox } from '@posthorn/runtime';
-import { sealedHeaderContext, sealedSecretContext, type SubscriptionForSending } from '@posthorn/store';
-import { requestForm, type RequestForm } from './request-form.js';
+import { requestForm, type RequestTerms } from '@posthorn/sender';
+import { openForSending, type SubscriptionForSending } from '@posthorn/store';
 
 /** A subscription as the hot path needs it: secrets open, defaults filled in. Never logged, never queued. */
-export interface OpenedSubscription {
+export interface OpenedSubscription extends RequestTerms {
   id: string;
   version: number;
-  form: RequestForm;
-  /** Newest first. */
-  secrets: { key: Uint8Array; expiresAtMs: number | null }[];
-  timeoutMs: number;
   policy: RetryPolicy;
 }
 
@@ -31,23 +27,14 @@ export function openSubscription(
   box: SecretBox,
   defaults: DeploymentDefaults,
 ): OpenedSubscription | UnopenedSubscription {
-  const { id, tenant } = stored;
   const policy = stored.retry ?? defaults.policy;
   try {
-    const customHeaders = Object.fromEntries(
-      Object.entries(stored.headersSealed).map(([name, sealed]) => [
-        name,
-        box.open(Buffer.from(sealed, 'base64'), sealedHeaderContext(tenant, id, name)).toString('utf8'),
-      ]),
-    );
+    const { customHeaders, secrets } = openForSending(stored, (sealed, context) => box.open(sealed, context));
     return {
-      id,
+      id: stored.id,
       version: stored.version,
       form: requestForm(stored.url, customHeaders, defaults.userAgent),
-      secrets: stored.secrets.map((secret) => ({
-        key: box.open(secret.sealed, sealedSecretContext(tenant, secret.id)),
-        expiresAtMs: secret.expiresAtMs,
-      })),
+      secrets,
       timeoutMs: stored.timeoutMs ?? defaults.timeoutMs,
       policy,
     };

@@ -1,15 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import os from 'node:os';
 import { Module, type DynamicModule } from '@nestjs/common';
-import { addressPolicy } from '@posthorn/core';
 import { HintQueue } from '@posthorn/queue';
 import {
   countingLogger,
   Metrics,
-  ownHosts,
   parseEncryptionKeys,
   retryPolicyOf,
   SecretBox,
+  targetRules,
   type Config,
   type Logger,
 } from '@posthorn/runtime';
@@ -55,12 +54,7 @@ function assemble(config: Config, plainLogger: Logger): WorkerProcess {
     chunk: config.HINT_CHUNK,
     onError: (error) => logger.warn('queue.failed', { error }),
   });
-  const sender = new Sender({
-    policy: addressPolicy(config.ALLOWED_PRIVATE_TARGETS),
-    allowHttp: config.ALLOW_HTTP_TARGETS,
-    userAgent: config.USER_AGENT,
-    ownHosts: ownHosts(config),
-  });
+  const sender = new Sender({ ...targetRules(config), userAgent: config.USER_AGENT });
   const metrics = new WorkerMetrics(figures, { db, queue, sender });
   const box = new SecretBox(parseEncryptionKeys(config.ENCRYPTION_KEY));
   const book = new SubscriptionBook(db, box, {

@@ -6,4 +6,5 @@ export { BATCH, countingLogger, LATENCY_S, Metrics, WAIT_S, type Spread, type Ta
 export { ownHosts } from './own-hosts.js';
 export { SecretBox } from './secret-box.js';
 export { StorageFigures, type AskedDatabase, type AskedQueue } from './storage-figures.js';
+export { targetRules } from './target-rules.js';
 export { VERSION } from './version.js';

@@ -1,4 +1,5 @@
 export type { AttemptPhases, OutgoingRequest, ReceivedResponse, SentAttempt } from './attempt.js';
 export type { Resolve, ResolvedAddress } from './name-resolver.js';
 export { Sender, type SenderOptions } from './sender.js';
-export { headersOnTheWire } from './wire-headers.js';
+export { requestForm, type RequestForm } from './request-form.js';
+export { signedRequest, type RequestTerms, type SignedRequest } from './signed-request.js';

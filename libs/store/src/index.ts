@@ -85,6 +85,7 @@ export { deleteOldResponses } from './sql/delete-old-content.js';
 export { eraseAgain, erasePayload, type ErasurePosition } from './sql/erase-payload.js';
 export { opensStoredSecrets } from './sql/opens-stored-secrets.js';
 export { readEventExample } from './control/subscription-test-example.js';
+export { openForSending } from './control/open-for-sending.js';
 export { sealedHeaderContext, sealedSecretContext } from './control/subscription-sealing.js';
 export {
   liveSecrets,

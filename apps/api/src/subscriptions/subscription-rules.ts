@@ -1,5 +1,5 @@
-import { addressPolicy, checkTargetUrl, type UrlRefusal, type UrlRules } from '@posthorn/core';
-import { ownHosts, retryPolicyOf, type Config, type SecretBox } from '@posthorn/runtime';
+import { checkTargetUrl, type UrlRefusal, type UrlRules } from '@posthorn/core';
+import { retryPolicyOf, targetRules, type Config, type SecretBox } from '@posthorn/runtime';
 import type { CreateLimits, Database } from '@posthorn/store';
 import { ProblemError } from '../http/problem.js';
 import type { SendingDefaults } from './present-subscription.js';
@@ -21,11 +21,7 @@ export interface SubscriptionRules {
 
 export function subscriptionRules(config: Config): SubscriptionRules {
   return {
-    url: {
-      allowHttp: config.ALLOW_HTTP_TARGETS,
-      policy: addressPolicy(config.ALLOWED_PRIVATE_TARGETS),
-      ownHosts: ownHosts(config),
-    },
+    url: targetRules(config),
     limits: { maxPerTenant: config.MAX_SUBSCRIPTIONS_PER_TENANT, strictTenants: config.STRICT_TENANTS },
     strictEventTypes: config.STRICT_EVENT_TYPES,
     defaults: {

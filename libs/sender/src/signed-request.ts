@@ -1,11 +1,16 @@
 import { encodeId, sign } from '@posthorn/core';
-import type { OpenedSubscription } from './opened-subscription.js';
+import type { OutgoingRequest } from './attempt.js';
+import type { RequestForm } from './request-form.js';
 
-export interface SignedRequest {
-  url: string;
-  headers: Record<string, string>;
-  body: Uint8Array;
+/** What the requests of one subscription are made with. Never logged, never queued. */
+export interface RequestTerms {
+  form: RequestForm;
+  /** Newest first. `expiresAtMs` by the database's clock; null: until a rotation. */
+  secrets: { key: Uint8Array; expiresAtMs: number | null }[];
   timeoutMs: number;
+}
+
+export interface SignedRequest extends OutgoingRequest {
   /** By the database's clock. */
   signedAtMs: number;
   /** Every header line of the request for the log, as JSON: the values of custom ones redacted. */
@@ -18,7 +23,7 @@ export interface SignedRequest {
  * @param nowMs the database's clock
  */
 export function signedRequest(
-  { form, secrets, timeoutMs }: OpenedSubscription,
+  { form, secrets, timeoutMs }: RequestTerms,
   eventId: string,
   body: Uint8Array,
   nowMs: number,

@@ -1,4 +1,4 @@
-import { headersOnTheWire } from '@posthorn/sender';
+import { headersOnTheWire } from './wire-headers.js';
 
 /** What all requests of a subscription have in common. */
 export interface RequestForm {

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { DEFAULT_RETRY_POLICY, formatSecret, uuid7 } from '@posthorn/core';
-import { headersOnTheWire } from '@posthorn/sender';
+import { formatSecret, uuid7 } from '@posthorn/core';
 import { Webhook } from 'standardwebhooks';
-import type { OpenedSubscription } from './opened-subscription.js';
 import { requestForm } from './request-form.js';
-import { signedRequest } from './signed-request.js';
+import { signedRequest, type RequestTerms } from './signed-request.js';
+import { headersOnTheWire } from './wire-headers.js';
 
 const NOW_MS = Date.now();
 const EVENT = uuid7(NOW_MS, randomBytes(10));
@@ -14,14 +13,11 @@ const BODY = Buffer.from('{"type":"a","timestamp":"t","data":{"amount": 100.00}}
 const form = (customHeaders: Record<string, string>) =>
   requestForm('https://example.com/hook', customHeaders, 'agent');
 
-function subscription(over: Partial<OpenedSubscription> = {}): OpenedSubscription {
+function subscription(over: Partial<RequestTerms> = {}): RequestTerms {
   return {
-    id: 'id',
-    version: 1,
     form: form({}),
     secrets: [{ key: randomBytes(32), expiresAtMs: null }],
     timeoutMs: 5000,
-    policy: DEFAULT_RETRY_POLICY,
     ...over,
   };
 }
