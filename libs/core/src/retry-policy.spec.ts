@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { RetryPolicy } from './retry-policy.js';
-import { DEFAULT_RETRY_POLICY, retryDelayMs } from './retry-policy.js';
+import { DEFAULT_RETRY_POLICY, retryDelayMs, retrySchedule } from './retry-policy.js';
 
 const NO_JITTER = 0.5; // the random number at which jitter adds nothing
 const exponential = fc.record({
@@ -74,5 +74,48 @@ describe('retryDelayMs', () => {
         if (first !== undefined && next !== undefined) expect(next).toBeGreaterThanOrEqual(first);
       }),
     );
+  });
+});
+
+describe('a schedule', () => {
+  const anyPolicy = fc.oneof(
+    fc.record({
+      initialMs: fc.integer({ min: 10, max: 86_400_000 }),
+      factor: fc.double({ min: 1, max: 10, noNaN: true }),
+      maxMs: fc.integer({ min: 10, max: 2_592_000_000 }),
+      maxAttempts: fc.integer({ min: 1, max: 50 }),
+      jitter: fc.double({ min: 0, max: 0.9, noNaN: true }),
+    }),
+    fc.record({
+      delaysMs: fc.array(fc.integer({ min: 0, max: 2_592_000_000 }), { minLength: 1, maxLength: 50 }),
+      jitter: fc.double({ min: 0, max: 0.9, noNaN: true }),
+    }),
+  );
+
+  it('has every attempt of the policy, and the delays that are drawn never leave it', () => {
+    fc.assert(
+      fc.property(anyPolicy, fc.func(fc.double({ min: 0, max: 0.999, noNaN: true })), (policy, draw) => {
+        const schedule = retrySchedule(policy);
+        const attempts = 'delaysMs' in policy ? policy.delaysMs.length + 1 : policy.maxAttempts;
+        expect(schedule.map(({ attempt }) => attempt)).toEqual(
+          Array.from({ length: attempts }, (_, index) => index + 1),
+        );
+        let sinceMs = 0;
+        for (const { attempt, earliestMs, afterMs, latestMs } of schedule) {
+          expect(earliestMs <= afterMs && afterMs <= latestMs).toBe(true);
+          expect(sinceMs >= earliestMs && sinceMs <= latestMs).toBe(true);
+          sinceMs += retryDelayMs(policy, attempt - 1, draw(attempt)) ?? 0;
+        }
+      }),
+    );
+  });
+
+  it('of the defaults has its third attempt after 20 s, 4 s earlier or later', () => {
+    expect(retrySchedule(DEFAULT_RETRY_POLICY)[2]).toEqual({
+      attempt: 3,
+      earliestMs: 16_000,
+      afterMs: 20_000,
+      latestMs: 24_000,
+    });
   });
 });

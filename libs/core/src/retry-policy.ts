@@ -41,6 +41,35 @@ export function retryDelayMs(policy: RetryPolicy, retryStep: number, random: num
   return Math.max(0, Math.round(delayMs * (1 + policy.jitter * (2 * random - 1))));
 }
 
+/** When an attempt is made, in milliseconds since the first one began. */
+export interface ScheduledAttempt {
+  /** The first is 1. */
+  attempt: number;
+  /** With the least, the middle and the most that the jitter of every delay can make of it. */
+  earliestMs: number;
+  afterMs: number;
+  latestMs: number;
+}
+
+/**
+ * All attempts that a delivery gets when each fails at once. Those that take their time, a hold, a limit, or a receiver
+ * that asks for a wait move the later ones further back.
+ */
+export function retrySchedule(policy: RetryPolicy): ScheduledAttempt[] {
+  const schedule = [{ attempt: 1, earliestMs: 0, afterMs: 0, latestMs: 0 }];
+  for (let last = schedule[0]; last !== undefined; last = schedule[last.attempt]) {
+    const [least, middle, most] = [0, 0.5, 1].map((random) => retryDelayMs(policy, last.attempt - 1, random));
+    if (least === undefined || middle === undefined || most === undefined) break;
+    schedule.push({
+      attempt: last.attempt + 1,
+      earliestMs: last.earliestMs + least,
+      afterMs: last.afterMs + middle,
+      latestMs: last.latestMs + most,
+    });
+  }
+  return schedule;
+}
+
 function scheduledDelayMs(policy: RetryPolicy, retryStep: number): number | undefined {
   if ('delaysMs' in policy) return policy.delaysMs[retryStep];
   if (retryStep + 1 >= policy.maxAttempts) return undefined;

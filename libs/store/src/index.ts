@@ -95,6 +95,7 @@ export {
 } from './control/subscription-secrets.js';
 export {
   createSubscription,
+  creationRefusal,
   deleteSubscription,
   getSubscription,
   listSubscriptions,
@@ -102,6 +103,7 @@ export {
   pauseSubscription,
   resumeSubscription,
   type CreateLimits,
+  type CreationRefusal,
   type StoredSubscription,
   type SubscriptionChange,
 } from './control/subscriptions.js';
@@ -134,6 +136,7 @@ export {
 } from './control/request-claims.js';
 export type { Slice } from './slice.js';
 export { unknownEventTypes, unknownTenants } from './sql/find-unknown.js';
+export { matchingEventTypes } from './sql/matching-event-types.js';
 export { EventType } from './control/event-type.js';
 export { deleteEventType, getEventType, listEventTypes, putEventType } from './control/event-types.js';
 export { isNamedPosition, type Positioned } from './control/named-list.js';

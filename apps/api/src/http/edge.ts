@@ -109,7 +109,7 @@ export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
 
   // A promise is only waited for by who uses the key: for the others two of them took 1 µs of each request.
   instance.addHook('preHandler', (request, reply, done) => {
-    if (request.is404 || request.method !== 'POST' || request.operation?.idempotency === 'own') {
+    if (request.is404 || request.method !== 'POST' || request.operation?.idempotency !== undefined) {
       done();
       return;
     }

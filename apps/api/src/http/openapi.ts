@@ -127,13 +127,14 @@ const options: CreateDocumentOptions = { reused: 'inline' };
 
 function describeOperation(operation: Operation, method: string): ZodOpenApiOperationObject {
   const isPost = method === 'POST';
+  const takesIdempotencyKey = isPost && operation.scope !== null && operation.idempotency !== 'none';
   const codes: ErrorCode[] = [
     ...ANYWHERE,
     ...(operation.scope ? WITH_KEY : []),
     ...(operation.body ? WITH_BODY : []),
     ...(operation.query && operation.scope ? (['validation_failed'] as const) : []),
     ...(operation.query && 'cursor' in operation.query.shape ? (['invalid_cursor'] as const) : []),
-    ...(isPost && operation.scope ? WITH_IDEMPOTENCY : []),
+    ...(takesIdempotencyKey ? WITH_IDEMPOTENCY : []),
     ...(operation.problems ?? []),
   ];
   return {
@@ -145,7 +146,7 @@ function describeOperation(operation: Operation, method: string): ZodOpenApiOper
     requestParams: {
       ...(operation.params && { path: operation.params }),
       ...(operation.query && { query: operation.query }),
-      ...(isPost && operation.scope && { header: idempotencyHeader }),
+      ...(takesIdempotencyKey && { header: idempotencyHeader }),
     },
     ...(operation.body && {
       requestBody: {

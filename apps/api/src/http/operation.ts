@@ -34,8 +34,11 @@ export interface Operation {
   answers: Readonly<Partial<Record<200 | 201 | 202 | 204 | 302 | 503, Answer>>>;
   /** Codes of its own; those that any route can answer are added. */
   problems?: readonly ErrorCode[];
-  /** Every POST honours `Idempotency-Key` through http/idempotency.ts, unless it does so in its own transaction. */
-  idempotency?: 'own';
+  /**
+   * Every POST honours `Idempotency-Key` through http/idempotency.ts, unless it does so in its own transaction, or has
+   * nothing to repeat: it changes nothing, and its answer is not to be kept.
+   */
+  idempotency?: 'own' | 'none';
   /** Answered from memory, so that it is there when the store is not; see `Authenticator`. */
   outlivesStore?: true;
 }

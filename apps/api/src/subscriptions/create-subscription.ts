@@ -4,6 +4,7 @@ import {
   createSubscription as storeSubscription,
   sealedHeaderContext,
   sealedSecretContext,
+  type CreationRefusal,
   type StoredSubscription,
 } from '@posthorn/store';
 import type { SecretBox } from '@posthorn/runtime';
@@ -57,11 +58,18 @@ export async function createSubscription(
     rules.limits,
   );
   if ('created' in result) return { stored: result.created, secret: text };
-  if (result.refused === 'unknown_tenant') throw tenantNotFound(tenant);
-  throw new ProblemError(
-    'subscription_limit_reached',
-    `The tenant has ${rules.limits.maxPerTenant} subscriptions, which is the limit.`,
-  );
+  throw creationProblem(result.refused, tenant, rules.limits.maxPerTenant);
+}
+
+/** What a refusal of the store is answered with. */
+export function creationProblem(
+  refusal: CreationRefusal,
+  tenant: string,
+  maxPerTenant: number,
+): ProblemError {
+  if (refusal === 'unknown_tenant') return tenantNotFound(tenant);
+  const detail = `The tenant has ${maxPerTenant} subscriptions, which is the limit.`;
+  return new ProblemError('subscription_limit_reached', detail);
 }
 
 /** Seals header values of a subscription as they are stored. */

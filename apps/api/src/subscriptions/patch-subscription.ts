@@ -76,7 +76,8 @@ export async function patchSubscription(
   });
 }
 
-function mergeMetadata(
+/** Throws `validation_failed` when the two together are more than metadata may be. */
+export function mergeMetadata(
   stored: Readonly<Record<string, string>>,
   patch: Readonly<Record<string, string | null>> | null,
 ): Record<string, string> {

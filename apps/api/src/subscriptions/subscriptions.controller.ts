@@ -32,6 +32,8 @@ import {
   presentSubscription,
   type PresentedSubscription,
 } from './present-subscription.js';
+import { previewSubscription } from './preview-subscription.js';
+import { previewSubscriptionOperation } from './preview-subscription.schema.js';
 import { rotateSecret } from './rotate-secret.js';
 import { subscriptionRules, type SubscriptionDeps } from './subscription-rules.js';
 import {
@@ -103,6 +105,13 @@ export class SubscriptionsController {
       (row) => row.id,
       (row) => presentSubscription(row, backlogs.get(row.id), rules.defaults, db.nowMs()),
     );
+  }
+
+  @Post('preview')
+  @HttpCode(200)
+  @Serves(previewSubscriptionOperation)
+  async preview(@Req() request: FastifyRequest) {
+    return previewSubscription(this.deps, principalOf(request), request.body as Buffer | undefined);
   }
 
   @Get(':id')

@@ -27,6 +27,7 @@ import {
 } from './subscription-flow.js';
 import { SubscriptionSecret } from './subscription-secret.js';
 import { Subscription, type OnExhausted, type Ordering } from './subscription.js';
+import { Tenant } from './tenant.js';
 
 /** A subscription as it is stored, with what it may do right now. Header values are sealed. */
 export interface StoredSubscription {
@@ -84,8 +85,9 @@ export interface CreateLimits {
   strictTenants: boolean;
 }
 
-export type CreatedSubscription =
-  { created: StoredSubscription } | { refused: 'unknown_tenant' | 'too_many_subscriptions' };
+export type CreationRefusal = 'unknown_tenant' | 'too_many_subscriptions';
+
+export type CreatedSubscription = { created: StoredSubscription } | { refused: CreationRefusal };
 
 /**
  * Writes a subscription with its patterns, first secret and flow in one transaction: from its commit on,
@@ -102,8 +104,7 @@ export async function createSubscription(
     if (!(await lockTenant(manager, input.tenant, limits.strictTenants))) {
       return { refused: 'unknown_tenant' };
     }
-    const existing = await manager.countBy(Subscription, { tenant: input.tenant, deletedAt: IsNull() });
-    if (existing >= limits.maxPerTenant) return { refused: 'too_many_subscriptions' };
+    if (await hasAsManyAsAllowed(manager, input.tenant, limits)) return { refused: 'too_many_subscriptions' };
     const { secret, ...columns } = input;
     await manager.insert(Subscription, columns);
     await manager.insert(SubscriptionSecret, { ...secret, subscriptionId: input.id });
@@ -111,6 +112,27 @@ export async function createSubscription(
     await openFlow(manager, input.id);
     return { created: await readOne(manager, { tenant: input.tenant }, input.id) };
   });
+}
+
+/** What `createSubscription` would refuse right now; undefined: nothing. Neither locks nor makes the tenant. */
+export async function creationRefusal(
+  db: Database,
+  tenant: string,
+  limits: CreateLimits,
+): Promise<CreationRefusal | undefined> {
+  const { manager } = await db.control();
+  return reachable(async () => {
+    if (limits.strictTenants && !(await manager.existsBy(Tenant, { id: tenant }))) return 'unknown_tenant';
+    return (await hasAsManyAsAllowed(manager, tenant, limits)) ? 'too_many_subscriptions' : undefined;
+  });
+}
+
+async function hasAsManyAsAllowed(
+  manager: EntityManager,
+  tenant: string,
+  limits: CreateLimits,
+): Promise<boolean> {
+  return (await manager.countBy(Subscription, { tenant, deletedAt: IsNull() })) >= limits.maxPerTenant;
 }
 
 /** The subscription, or undefined when there is none of that id in the scope, or no longer. */

@@ -41,6 +41,7 @@ import { giveUpDuty, holdDuty } from './hold-duty.js';
 import { answerKeys, deleteExpiredKeys, readKeys, releaseKeys, takeKeys } from './idempotency-keys.js';
 import { listDeliveries, readAttempts, readDelivery, type DeliveryFilter } from './list-deliveries.js';
 import { listEvents, readEvent } from './list-events.js';
+import { matchingEventTypes } from './matching-event-types.js';
 import { moveSubscription } from './move-subscription.js';
 import { lookAtDue, offerNow } from './offer-due.js';
 import { pickBacklog } from './pick-backlog.js';
@@ -293,9 +294,15 @@ const HOT: Record<string, Case> = {
     run: async (on) => {
       await unknownTenants(on, ['tenant1', 'nobody']);
       await unknownEventTypes(on, ['only.1', 'nothing']);
+      await matchingEventTypes(on, ['only.1', 'only.*', '*'], 20);
       await readEventExample(on, 'only.1');
     },
-    pages: { 'unknown-tenants': 20, 'unknown-event-types': 20, 'read-event-example': 20 },
+    pages: {
+      'unknown-tenants': 20,
+      'unknown-event-types': 20,
+      'read-event-example': 20,
+      'matching-event-types': 40,
+    },
   },
   claiming: {
     run: async (on) => claimDeliveries(on, await openOf(FIRST_DUE, 250), TERMS, NO_SUSPECTS),
