@@ -46,6 +46,7 @@ await main(async () => {
     process.exitCode = await runCliHere(rest, {
       ...process.env,
       DATABASE_URL: running.databaseUrl,
+      PUBLIC_URL: process.env.PUBLIC_URL || running.baseUrl,
       ENCRYPTION_KEY: process.env.ENCRYPTION_KEY || readKey(folder, 'encryption.key'),
     });
     return;

@@ -179,12 +179,12 @@ describe('commands', () => {
   });
 
   it('every posthorn command that a page names exists', () => {
-    const commands = [...read('apps/cli/src/posthorn.ts').matchAll(/\.command\('(\w+)'\)/g)].map(
+    const commands = [...read('apps/cli/src/posthorn.ts').matchAll(/\.command\('([\w-]+)'\)/g)].map(
       ([, name]) => name,
     );
-    const used = [...everything.matchAll(/npm run(?: -s)? posthorn -- ([a-z]+(?: [a-z]+)?)/g)].flatMap(
-      ([, words]) => (words ?? '').split(' '),
-    );
+    const used = [
+      ...everything.matchAll(/npm run(?: -s)? posthorn -- ([a-z][a-z-]*(?: [a-z][a-z-]*)?)/g),
+    ].flatMap(([, words]) => (words ?? '').split(' '));
     expect(used.length).toBeGreaterThan(0);
     expect(used.filter((word) => !commands.includes(word))).toEqual([]);
   });

@@ -25,10 +25,12 @@ import { IdempotentRequests } from './http/idempotency.js';
 import { MetricsController } from './http/metrics.controller.js';
 import { ProblemAnswer } from './http/problem-answer.js';
 import { RouteTable } from './http/route-table.js';
+import { SessionCookie } from './http/session-cookie.js';
 import { Stopping } from './http/stopping.js';
 import { CONFIG, LOGGER } from './http/tokens.js';
 import { KeysController } from './keys/keys.controller.js';
 import { ReplaysController } from './replays/replays.controller.js';
+import { SessionsController } from './sessions/sessions.controller.js';
 import { SubscriptionsController } from './subscriptions/subscriptions.controller.js';
 import { TenantsController } from './tenants/tenants.controller.js';
 
@@ -45,6 +47,7 @@ import { TenantsController } from './tenants/tenants.controller.js';
     EventTypesController,
     TenantsController,
     KeysController,
+    SessionsController,
   ],
   providers: [
     { provide: CONFIG, useFactory: () => loadConfig() },
@@ -119,9 +122,14 @@ import { TenantsController } from './tenants/tenants.controller.js';
     RouteTable,
     Stopping,
     {
+      provide: SessionCookie,
+      useFactory: (config: Config) => new SessionCookie(config.PUBLIC_URL),
+      inject: [CONFIG],
+    },
+    {
       provide: Authenticator,
-      useFactory: (db: Database, log: Logger) => new Authenticator(db, log),
-      inject: [Database, LOGGER],
+      useFactory: (db: Database, cookie: SessionCookie, log: Logger) => new Authenticator(db, cookie, log),
+      inject: [Database, SessionCookie, LOGGER],
     },
     {
       provide: IdempotentRequests,

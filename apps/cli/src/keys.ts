@@ -8,6 +8,7 @@ import {
   type ApiKey,
   type Database,
   type Scope,
+  type TenantScope,
 } from '@posthorn/store';
 import { Refusal } from './failure.js';
 
@@ -58,12 +59,7 @@ export async function listKeys(
   if (options.tenant !== undefined) refuseBadTenant(options.tenant);
   const scope = options.tenant === undefined ? ({ all: true } as const) : { tenant: options.tenant };
   const all: ApiKey[] = [];
-  for (let after: string | undefined; ;) {
-    const rows = await listApiKeys(db, scope, { limit: PAGE, after });
-    all.push(...rows.slice(0, PAGE));
-    if (rows.length <= PAGE) break;
-    after = all.at(-1)?.id;
-  }
+  for await (const key of keysOf(db, scope)) all.push(key);
   if (options.json === true) {
     print(JSON.stringify(all.map(shown)));
     return;
@@ -77,10 +73,26 @@ export async function listKeys(
 }
 
 export async function revokeKey(db: Database, id: string, print: Print): Promise<void> {
-  const uuid = decodeId('key', id);
-  if (uuid === undefined) throw new Refusal(`${JSON.stringify(id)} is not the id of a key (key_…)`);
-  if (!(await deleteApiKey(db, { all: true }, uuid))) throw new Refusal(`there is no key ${id}`);
+  if (!(await deleteApiKey(db, { all: true }, keyIdOf(id)))) throw new Refusal(`there is no key ${id}`);
   print(`revoked ${id}`);
+}
+
+/** Newest first, a page at a time. */
+export async function* keysOf(db: Database, scope: TenantScope): AsyncGenerator<ApiKey> {
+  for (let after: string | undefined; ;) {
+    const rows = await listApiKeys(db, scope, { limit: PAGE, after });
+    const page = rows.slice(0, PAGE);
+    yield* page;
+    if (rows.length <= PAGE) return;
+    after = page.at(-1)?.id;
+  }
+}
+
+/** The key with the id that somebody typed. */
+export function keyIdOf(text: string): string {
+  const uuid = decodeId('key', text);
+  if (uuid === undefined) throw new Refusal(`${JSON.stringify(text)} is not the id of a key (key_…)`);
+  return uuid;
 }
 
 function readScopes(list: string): Scope[] {

@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { encodeId } from '@posthorn/core';
+import { loadConfig } from '@posthorn/runtime';
+import { readSessionToken, takeSignInLink } from '@posthorn/store';
 import { createTestDatabase, type TestDatabase } from '@posthorn/testing';
 import { sentenceOf } from './failure.js';
 import { posthorn } from './posthorn.js';
+import { withDatabase } from './with-database.js';
 
 const before = { ...process.env };
 let database: TestDatabase;
@@ -75,7 +79,32 @@ describe('posthorn', () => {
     expect(lines[0]).toMatch(/^phk_[0-9a-z]{26}_[A-Za-z0-9_-]{36}$/);
   });
 
+  it('prints a link to sign in with, as the newest key that may do everything, or as the one that is named', async () => {
+    const made = async (...args: string[]) =>
+      JSON.parse((await run('keys', 'create', '--json', '--scopes', ...args))[0]!) as { id: string };
+    await made('admin', '--name', 'older');
+    const [newest, bound, reader] = [
+      await made('admin', '--name', 'newest'),
+      await made('admin', '--tenant', 'acme'),
+      await made('events:read'),
+    ];
+    const keyOfLink = async (...args: string[]) => {
+      const [line, ...more] = await run('sign-in', ...args);
+      expect(more).toEqual([]);
+      const [, token = ''] = /^http:\/\/127\.0\.0\.1:8080\/sign-in#token=(phl_.+)$/.exec(line!) ?? [];
+      const session = await withDatabase(loadConfig(undefined, { requireEncryptionKey: false }), (db) =>
+        takeSignInLink(db, readSessionToken('sign_in', token)!, 60_000),
+      );
+      return session && encodeId('key', session.keyId);
+    };
+    expect(await keyOfLink()).toBe(newest.id);
+    expect(await keyOfLink('--key', reader.id)).toBe(reader.id);
+    await run('keys', 'revoke', bound.id);
+    expect(await failure('sign-in', '--key', bound.id)).toBe(`there is no key ${bound.id}`);
+  });
+
   it.each([
+    [['sign-in', '--key', 'evt_1'], '"evt_1" is not the id of a key (key_…)'],
     [['keys', 'create', '--scopes', 'admin,foo'], '"foo" is not a scope; there are '],
     [['keys', 'create', '--scopes', ''], '"" is not a scope; there are '],
     [['keys', 'create', '--scopes', 'admin', '--tenant', 'a b'], '"a b" is not a tenant id: '],

@@ -3,6 +3,7 @@ import { loadConfig, VERSION, type ConfigWithoutKey } from '@posthorn/runtime';
 import { SCOPES } from '@posthorn/store';
 import { createKey, listKeys, revokeKey, type CreateKeyOptions } from './keys.js';
 import { migrate } from './migrate.js';
+import { printSignInLink } from './sign-in.js';
 import { withDatabase } from './with-database.js';
 
 /** The `posthorn` command. It needs `DATABASE_URL` and no other setting, and no other process to be running. */
@@ -42,6 +43,14 @@ export function posthorn(print: (line: string) => void): Command {
     .description('revoke a key: it stops working at once, everywhere')
     .argument('<id>', 'key_… as listed')
     .action((id: string) => withDatabase(settings(), (db) => revokeKey(db, id, print)));
+
+  program
+    .command('sign-in')
+    .description('print a link that opens the dashboard: it works once, within 15 minutes')
+    .option('--key <id>', 'sign in as this key (default: the newest one that may do everything)')
+    .action((options: { key?: string }) =>
+      withDatabase(settings(), (db, config) => printSignInLink(db, config, options, print)),
+    );
 
   return program;
 }

@@ -2,6 +2,7 @@ import type { Logger } from '@posthorn/runtime';
 import {
   cancelOpenDeliveriesOfDeleted,
   deleteExpiredKeys,
+  deleteExpiredSessions,
   deleteOldReplays,
   ensurePartitions,
   recountInFlight,
@@ -38,6 +39,7 @@ export function chores(db: Database, logger: Logger, options: ChoreOptions): Cho
       },
     },
     { name: 'delete old keys', run: () => inChunks(() => deleteExpiredKeys(db.query, CHUNK)) },
+    { name: 'delete old sessions', run: () => inChunks(() => deleteExpiredSessions(db, CHUNK)) },
     {
       name: 'forget old replays',
       run: () => inChunks(() => deleteOldReplays(db, options.clocks.logMs, CHUNK)),

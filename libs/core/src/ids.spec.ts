@@ -45,7 +45,7 @@ const INVALID = [
   ['a bad second letter', 'evt_0uh455vb4pex5vsknk084sn02q'],
 ] as const;
 
-const PREFIXES: IdPrefix[] = ['evt', 'sub', 'dlv', 'key', 'req', 'scr', 'rpl'];
+const PREFIXES: IdPrefix[] = ['evt', 'sub', 'dlv', 'key', 'req', 'scr', 'rpl', 'ses'];
 const MAX_TIME_MS = 2 ** 48 - 1;
 const anyUuid = fc
   .uint8Array({ minLength: 16, maxLength: 16 })

@@ -1,8 +1,8 @@
 /**
- * What an id names: event, subscription, delivery, API key, request, signing secret, replay.
+ * What an id names: event, subscription, delivery, API key, request, signing secret, replay, session.
  * The prefix is what a person sees first and what keeps one kind of id from being taken for another.
  */
-export type IdPrefix = 'evt' | 'sub' | 'dlv' | 'key' | 'req' | 'scr' | 'rpl';
+export type IdPrefix = 'evt' | 'sub' | 'dlv' | 'key' | 'req' | 'scr' | 'rpl' | 'ses';
 
 /** Crockford base32, lower case, without i, l, o and u: the alphabet of TypeID 0.3. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';

@@ -1,3 +1,4 @@
+export { baseUrl } from './base-url.js';
 export { ConfigError, loadConfig, retryPolicyOf, type Config, type ConfigWithoutKey } from './config.js';
 export { parseEncryptionKeys, type EncryptionKey } from './encryption-keys.js';
 export { LastKnown } from './last-known.js';

@@ -16,8 +16,8 @@ const HIDDEN_NAME =
 /** Secrets recognised by their looks, wherever they stand in a line: in a message, an error, a stack, a URL. */
 const HIDDEN_TEXT: readonly (readonly [RegExp, string])[] = [
   [/whsec_[A-Za-z0-9+/=_-]+/g, `whsec_${HIDDEN}`],
-  // an API key: its id says which one, the rest is the secret
-  [/\b(phk_[0-9a-z]{26})_[A-Za-z0-9_-]+/g, `$1_${HIDDEN}`],
+  // an API key or a session: its id says which one, the rest is the secret
+  [/\b(ph[klps]_[0-9a-z]{26})_[A-Za-z0-9_-]+/g, `$1_${HIDDEN}`],
   [/\b(bearer|basic) [A-Za-z0-9._~+/=-]+/gi, `$1 ${HIDDEN}`],
   // userinfo of a URL: keeps scheme and host, which say what was being reached
   [/([a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'@\\]*@/gi, `$1${HIDDEN}@`],

@@ -139,6 +139,12 @@ export const settings = {
     publicUrl,
     'Where people reach this deployment; used in links and refused as a target of its own webhooks.',
   ),
+  SESSION_TTL_MS: defaulting(
+    'Processes',
+    integer(1 * MINUTE, 30 * DAY),
+    String(12 * HOUR),
+    'How long somebody stays signed in to the dashboard.',
+  ),
 
   MAX_PAYLOAD_BYTES: defaulting(
     'Accepting events',

@@ -114,7 +114,21 @@ export {
 } from './control/subscriptions-for-sending.js';
 
 export { SCOPES, covers, type Scope } from './control/api-key-scopes.js';
-export { readApiKeyToken, sameHash } from './control/api-key-token.js';
+export { readApiKeyToken } from './control/api-key-token.js';
+export { sameHash, type TokenParts } from './control/bearer-token.js';
+export { readSessionToken, type SessionKind } from './control/session-token.js';
+export {
+  createSession,
+  createSignInLink,
+  deleteExpiredSessions,
+  endSession,
+  findSessions,
+  takeSignInLink,
+  type MadeSession,
+  type NewSession,
+  type PortalLook,
+  type SessionRow,
+} from './control/sessions.js';
 export { ApiKey } from './control/api-key.js';
 export {
   createApiKey,

@@ -336,6 +336,12 @@ async function addTheRest(query: Query): Promise<void> {
   });
   await query({
     text: `
+      insert into posthorn.sessions (id, kind, key_id, tenant, scopes, secret_hash, expires_at)
+      select id, 'dashboard', id, tenant, scopes, sha256('\\x00'), now() + (n % 100 - 10) * interval '1 minute'
+        from (select *, row_number() over (order by id) as n from posthorn.api_keys) keys`,
+  });
+  await query({
+    text: `
       insert into posthorn.event_types (name, created_at)
       select 'only.' || n, now() - n * interval '1 minute' from generate_series(1, 5000) n`,
   });

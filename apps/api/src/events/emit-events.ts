@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { deliveryBody, patternsMatching } from '@posthorn/core';
 import type { Database, EmittedEvent, EmitResult, EventIntake, KeyToTake } from '@posthorn/store';
 import type { ApiMetrics } from '../http/api-metrics.js';
-import { tenantFor, type Principal } from '../http/principal.js';
+import { askerOf, tenantFor, type Principal } from '../http/principal.js';
 import { ProblemError } from '../http/problem.js';
 import type { HintSender } from '../hint-sender.js';
 import { newUuid } from '../new-uuid.js';
@@ -54,7 +54,7 @@ export async function emitEvents(
     input.idempotencyKey === undefined
       ? null
       : {
-          digest: sha256('emit', input.principal.keyId, input.idempotencyKey),
+          digest: sha256('emit', askerOf(input.principal), input.idempotencyKey),
           fingerprint: sha256(input.body ?? ''),
           ttlMs: deps.idempotencyKeyTtlMs,
         };

@@ -9,9 +9,12 @@ import {
   type Database,
 } from '@posthorn/store';
 import type { Logger } from '@posthorn/runtime';
+import type { FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import { ProblemError } from './problem.js';
 import type { Principal } from './principal.js';
+import type { SessionCookie } from './session-cookie.js';
+import { SessionPrincipals } from './session-principals.js';
 
 /** "Last used" is written at most this often for a key. */
 const TOUCH_INTERVAL_MS = 60_000;
@@ -27,7 +30,7 @@ const REMEMBERED_READER_MS = 60 * 60_000;
 /** Keys whose reading is remembered. */
 const MAX_READ_KEYS = 1_000;
 const BEARER = /^Bearer +([^\s]+) *$/i;
-const CHALLENGE = { headers: { 'www-authenticate': 'Bearer realm="posthorn"' } };
+const PORTAL_PREFIX = 'php_';
 
 type ApiKeyToken = NonNullable<ReturnType<typeof readApiKeyToken>>;
 
@@ -50,10 +53,14 @@ export class Authenticator {
     ttl: REMEMBERED_READER_MS,
   });
 
+  private readonly sessions: SessionPrincipals;
+
   constructor(
     private readonly db: Database,
+    private readonly cookie: SessionCookie,
     private readonly log: Logger,
   ) {
+    this.sessions = new SessionPrincipals(db);
     this.lookups = new GroupCommit<string, ApiKeySecret | undefined>({
       commit: async (ids) => {
         const found = await findApiKeySecrets(db, [...new Set(ids)]);
@@ -67,28 +74,52 @@ export class Authenticator {
   }
 
   /**
-   * The owner of the key in an `authorization` header. Throws `unauthenticated`, with the same words for a
-   * key that does not exist, was revoked or has another secret.
+   * Who sent a request: the key or portal token in its `authorization` header, or else whoever its cookie belongs to.
+   * Throws `unauthenticated`, with the same words for a key that does not exist, was revoked or has another secret, and
+   * what `SessionPrincipals` throws.
    *
    * @param outlivesStore what is asked for needs no store: while that does not answer, a key that was good for it
    *   within the hour is good
    */
-  async authenticate(authorization: string | undefined, outlivesStore = false): Promise<Principal> {
-    if (authorization === undefined) {
-      throw new ProblemError('unauthenticated', 'Send the header "authorization: Bearer phk_…".', CHALLENGE);
+  async authenticate(request: FastifyRequest, outlivesStore = false): Promise<Principal> {
+    const { authorization } = request.headers;
+    if (authorization === undefined) return this.byCookie(request);
+    const known = this.read.get(authorization);
+    if (known) return this.byKey(known, outlivesStore);
+    const [, text] = BEARER.exec(authorization) ?? [];
+    if (text === undefined) {
+      throw new ProblemError('unauthenticated', 'Send the key as "authorization: Bearer phk_…".');
     }
-    const token = this.read.get(authorization) ?? readToken(authorization);
+    if (text.startsWith(PORTAL_PREFIX)) return this.noteUse(await this.sessions.ofPortal(text));
+    const token = readApiKeyToken(text);
+    const principal = await this.byKey(token, outlivesStore);
+    if (token) this.read.set(authorization, token);
+    return principal;
+  }
+
+  /** The owner of a key that somebody signs in with; throws `unauthenticated`. */
+  authenticateKey(key: string): Promise<Principal> {
+    return this.byKey(readApiKeyToken(key), false);
+  }
+
+  private async byCookie(request: FastifyRequest): Promise<Principal> {
+    const token = this.cookie.read(request.headers.cookie);
+    if (token === undefined) {
+      throw new ProblemError('unauthenticated', 'Send the header "authorization: Bearer phk_…".');
+    }
+    return this.noteUse(await this.sessions.ofCookie(token, request));
+  }
+
+  private async byKey(token: ApiKeyToken | undefined, outlivesStore: boolean): Promise<Principal> {
     const row =
       token &&
       (await (outlivesStore
         ? this.lookUpOrRemember(token.keyId)
         : this.lookups.submit(token.keyId, LOOKUP_DEADLINE_MS)));
     if (!token || !row || !sameHash(row.secretHash, token.secretHash)) {
-      throw new ProblemError('unauthenticated', 'The API key is not valid.', CHALLENGE);
+      throw new ProblemError('unauthenticated', 'The API key is not valid.');
     }
-    this.read.set(authorization, token);
-    this.touch(token.keyId);
-    return { keyId: token.keyId, scopes: row.scopes, tenant: row.tenant };
+    return this.noteUse({ keyId: token.keyId, scopes: row.scopes, tenant: row.tenant, session: null });
   }
 
   private async lookUpOrRemember(keyId: string): Promise<ApiKeySecret | undefined> {
@@ -104,20 +135,15 @@ export class Authenticator {
     }
   }
 
-  private touch(keyId: string): void {
+  /** What is done in a session counts as use of its key: who looks at unused keys must not cut it off unknowingly. */
+  private noteUse(principal: Principal): Principal {
+    const { keyId } = principal;
     const nowMs = performance.now();
-    if (nowMs - (this.touchedAtMs.get(keyId) ?? -Infinity) < TOUCH_INTERVAL_MS) return;
+    if (nowMs - (this.touchedAtMs.get(keyId) ?? -Infinity) < TOUCH_INTERVAL_MS) return principal;
     this.touchedAtMs.set(keyId, nowMs);
     touchApiKeys(this.db, [keyId]).catch((error: unknown) => {
       this.log.warn('api_key.touch_failed', { error: String(error) });
     });
+    return principal;
   }
-}
-
-function readToken(authorization: string): ApiKeyToken | undefined {
-  const [, key] = BEARER.exec(authorization) ?? [];
-  if (key === undefined) {
-    throw new ProblemError('unauthenticated', 'Send the key as "authorization: Bearer phk_…".', CHALLENGE);
-  }
-  return readApiKeyToken(key);
 }

@@ -93,13 +93,10 @@ export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
     // Who asks is settled before the body is read: a stranger cannot make us hold one.
     if (operation?.scope) {
       const askedAtMs = performance.now();
-      const principal = await authenticator.authenticate(
-        request.headers.authorization,
-        operation.outlivesStore,
-      );
+      const principal = await authenticator.authenticate(request, operation.outlivesStore);
       request.principal = principal;
       request.authenticationMs = performance.now() - askedAtMs;
-      if (!covers(principal.scopes, operation.scope)) {
+      if (operation.scope !== 'any' && !covers(principal.scopes, operation.scope)) {
         throw new ProblemError('forbidden', `The API key lacks the scope "${operation.scope}".`);
       }
       reply.header('cache-control', 'no-store');
@@ -143,6 +140,7 @@ export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
       ...(request.principal && {
         keyId: encodeId('key', request.principal.keyId),
         tenant: request.principal.tenant,
+        ...(request.principal.session && { sessionId: encodeId('ses', request.principal.session.id) }),
       }),
     };
     // A line for each accepted event would cost more than accepting it.

@@ -29,13 +29,25 @@ export const errorCodes = {
     status: 401,
     title: 'An API key is needed',
     meaning:
-      'Send `Authorization: Bearer phk_…` with a key that exists. A revoked key and a mistyped one are answered alike.',
+      'Send `Authorization: Bearer phk_…` with a key that exists, or sign in. A revoked key and a mistyped one are answered alike, and so are a sign-in link that was used and one that is too old.',
+  },
+  session_expired: {
+    status: 401,
+    title: 'The session is over',
+    meaning:
+      'The time of the cookie or portal token is up, or it was ended: by signing out, by revoking its API key or deleting its tenant. Sign in again, or open the portal anew.',
   },
   forbidden: {
     status: 403,
     title: 'The API key may not do this',
     meaning:
       'The key lacks the scope named in `detail`: make another key with that scope. Or it is bound to a tenant and asks for what is of all of them.',
+  },
+  csrf_token_invalid: {
+    status: 403,
+    title: 'The request does not come from a page of ours',
+    meaning:
+      'A request with the cookie of a session needs the `csrfToken` of `GET /v1/session` in the header `x-csrf-token`, unless it only reads; and it may not come from a page of another site. With an API key neither is needed.',
   },
   not_found: {
     status: 404,

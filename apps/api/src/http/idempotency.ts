@@ -11,6 +11,7 @@ import {
   type Database,
 } from '@posthorn/store';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { askerOf } from './principal.js';
 import { ProblemError } from './problem.js';
 
 const IDEMPOTENCY_KEY_HEADER = 'idempotency-key';
@@ -63,7 +64,7 @@ export function idempotencyKeyOf(request: FastifyRequest): string | undefined {
 /**
  * Makes a repeated POST harmless: the first answer is kept, sealed, and given again.
  *
- * A key belongs to an API key, a method and a path, and stands for one body. Only 2xx answers are kept; a
+ * A key belongs to an API key or session, a method and a path, and stands for one body. Only 2xx answers are kept; a
  * refused request changed nothing, so its repeat is carried out. While the first one runs, a repeat waits.
  */
 export class IdempotentRequests {
@@ -82,7 +83,7 @@ export class IdempotentRequests {
     const key = idempotencyKeyOf(request);
     if (key === undefined || !request.principal) return false;
     const path = request.url.split('?', 1)[0] ?? '';
-    const digest = sha256(['http', request.principal.keyId, request.method, path, key].join('\n'));
+    const digest = sha256(['http', askerOf(request.principal), request.method, path, key].join('\n'));
     const fingerprint = sha256((request.body as Buffer | undefined) ?? '');
     const claim = await this.claim(digest, fingerprint);
     if (claim.state === 'claimed') {

@@ -46,7 +46,13 @@ const problemSchema = z
 
 /** Codes that every operation can answer. */
 const ANYWHERE: readonly ErrorCode[] = ['malformed_request', 'internal_error'];
-const WITH_KEY: readonly ErrorCode[] = ['unauthenticated', 'forbidden', 'unavailable'];
+const WITH_KEY: readonly ErrorCode[] = [
+  'unauthenticated',
+  'session_expired',
+  'csrf_token_invalid',
+  'forbidden',
+  'unavailable',
+];
 const WITH_BODY: readonly ErrorCode[] = [
   'malformed_json',
   'request_too_large',
@@ -76,6 +82,7 @@ const TAGS = [
   'Event types',
   'Tenants',
   'API keys',
+  'Sessions',
   'Operations',
   'Reference',
 ];
@@ -114,7 +121,8 @@ export function openApiDocument(
         apiKey: {
           type: 'http',
           scheme: 'bearer',
-          description: 'An API key, `phk_…`. Its scopes say what it may do; `admin` implies all of them.',
+          description:
+            'An API key, `phk_…`. Its scopes say what it may do; `admin` implies all of them. The token of a portal session, `php_…`, is taken too, and so is the cookie of `POST /v1/session`, with the header `x-csrf-token` where something is changed.',
         },
       },
       schemas: { Problem: problemSchema },
@@ -142,7 +150,7 @@ function describeOperation(operation: Operation, method: string): ZodOpenApiOper
     tags: [operation.tag],
     summary: operation.summary,
     ...(operation.description !== undefined && { description: operation.description }),
-    security: operation.scope ? [{ apiKey: [operation.scope] }] : [],
+    security: operation.scope ? [{ apiKey: operation.scope === 'any' ? [] : [operation.scope] }] : [],
     requestParams: {
       ...(operation.params && { path: operation.params }),
       ...(operation.query && { query: operation.query }),

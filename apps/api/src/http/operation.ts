@@ -24,8 +24,8 @@ export interface Operation {
   tag: string;
   summary: string;
   description?: string;
-  /** The scope a key needs; `null`: no key at all. */
-  scope: Scope | null;
+  /** The scope that whoever asks needs; `any`: to be known, whatever they may do; `null`: nothing at all. */
+  scope: Scope | 'any' | null;
   params?: z.ZodObject;
   query?: z.ZodObject;
   body?: z.ZodType;

@@ -1,15 +1,39 @@
 import { DEFAULT_TENANT, SYSTEM_TENANT } from '@posthorn/core';
-import { covers, type Scope, type TenantScope } from '@posthorn/store';
+import { covers, type PortalLook, type Scope, type TenantScope } from '@posthorn/store';
 import type { FastifyRequest } from 'fastify';
 import { ProblemError } from './problem.js';
 
-/** Who is asking: the key of the request. */
+/** Who is asking: an API key, or a session that was made with one. */
 export interface Principal {
-  /** uuid */
+  /** uuid; of the key itself, or of that with which the session was made */
   keyId: string;
   scopes: readonly Scope[];
-  /** The only tenant the key may touch; null: all of them. */
+  /** The only tenant it may touch; null: all of them. */
   tenant: string | null;
+  /** null: the key itself asks. */
+  session: PrincipalSession | null;
+}
+
+/** Somebody who is signed in to the dashboard, or has opened a tenant's portal. */
+export interface PrincipalSession {
+  /** uuid */
+  id: string;
+  kind: 'dashboard' | 'portal';
+  expiresAtMs: number;
+  /** What a page proves with that it is ours; null: its token is sent by the page itself, which proves as much. */
+  csrfToken: string | null;
+  /** Of a portal only. */
+  portal: PortalLook | null;
+}
+
+/** Whose a request is, where two must not be mistaken for each other: sessions share the key they were made with. */
+export function askerOf(principal: Principal): string {
+  return principal.session?.id ?? principal.keyId;
+}
+
+/** Whether it is a tenant's own people who ask, and not the producer's. */
+export function isPortal(principal: Principal): boolean {
+  return principal.session?.kind === 'portal';
 }
 
 /** The principal of a request whose operation needs a scope; such a request does not arrive without one. */

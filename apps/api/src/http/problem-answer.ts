@@ -13,6 +13,9 @@ import { PROBLEM_CONTENT_TYPE, problemDocument, ProblemError } from './problem.j
 import { REQUEST_ID_HEADER } from './request-id.js';
 import type { RouteTable } from './route-table.js';
 
+/** Every 401 has one. Source: RFC 9110 §11.6.1. */
+const CHALLENGE = { 'www-authenticate': 'Bearer realm="posthorn"' };
+
 /** The one way a refusal leaves: everything that a controller, a hook or Fastify itself throws comes here. */
 @Catch()
 export class ProblemAnswer implements ExceptionFilter {
@@ -45,7 +48,11 @@ export class ProblemAnswer implements ExceptionFilter {
     void reply
       .code(problem.status)
       // The id also for what is refused before the first hook.
-      .headers({ [REQUEST_ID_HEADER]: request.id, ...problem.headers })
+      .headers({
+        [REQUEST_ID_HEADER]: request.id,
+        ...(problem.status === 401 && CHALLENGE),
+        ...problem.headers,
+      })
       .type(PROBLEM_CONTENT_TYPE)
       .send(JSON.stringify(problemDocument(problem, request.id)));
   }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { makeApiKeyToken, readApiKeyToken, sameHash } from './api-key-token.js';
+import { makeApiKeyToken, readApiKeyToken } from './api-key-token.js';
+import { sameHash } from './bearer-token.js';
 
 const ID = '0192f0c1-7b1a-7000-8000-0123456789ab';
 

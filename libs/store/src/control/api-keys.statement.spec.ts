@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createTestStore, type TestStore } from '@posthorn/testing';
 import { Database } from '../database.js';
-import { readApiKeyToken, sameHash } from './api-key-token.js';
+import { readApiKeyToken } from './api-key-token.js';
+import { sameHash } from './bearer-token.js';
 import {
   createApiKey,
   deleteApiKey,

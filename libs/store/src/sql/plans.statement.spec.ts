@@ -18,6 +18,14 @@ import {
 import { findApiKeySecrets, listApiKeys, touchApiKeys } from '../control/api-keys.js';
 import { listEventTypes } from '../control/event-types.js';
 import { answerClaim, claimRequest, releaseClaim, renewClaim } from '../control/request-claims.js';
+import { readSessionToken } from '../control/session-token.js';
+import {
+  createSession,
+  deleteExpiredSessions,
+  endSession,
+  findSessions,
+  takeSignInLink,
+} from '../control/sessions.js';
 import { readEventExample } from '../control/subscription-test-example.js';
 import { loadSubscriptionsForSending } from '../control/subscriptions-for-sending.js';
 import { getSubscription, listSubscriptions } from '../control/subscriptions.js';
@@ -89,7 +97,7 @@ const LARGE = new Set([
     name,
     `${name}_pdate`,
   ]),
-  ...['idempotency_keys', 'api_keys', 'event_types', 'replays'],
+  ...['idempotency_keys', 'api_keys', 'sessions', 'event_types', 'replays'],
 ]);
 
 let store: TestStore;
@@ -290,6 +298,23 @@ const HOT: Record<string, Case> = {
     },
     pages: { 'find-api-key-secrets': 20, 'touch-api-keys': 100 },
   },
+  sessions: {
+    run: async (on) => {
+      const session = {
+        keyId: subscriptionId(7),
+        tenant: 'tenant7',
+        scopes: ['admin'],
+        portal: null,
+      } as const;
+      const terms = { ...session, ttlMs: 60_000 };
+      const link = await createSession(on, { ...terms, kind: 'sign_in' }, { strictTenants: false });
+      if (!('made' in link)) throw new Error('there is no such key');
+      const taken = await takeSignInLink(on, readSessionToken('sign_in', link.made.token)!, 60_000);
+      await findSessions(on, [taken!.id, subscriptionId(9000)]);
+      await endSession(on, ALL, { id: taken!.id, kind: 'dashboard' });
+    },
+    pages: { 'create-session': 100, 'take-sign-in-link': 100, 'find-sessions': 20, 'end-session': 20 },
+  },
   'what is unknown': {
     run: async (on) => {
       await unknownTenants(on, ['tenant1', 'nobody']);
@@ -439,6 +464,10 @@ const HOUSEKEEPING: Record<string, Case> = {
     pages: { 'erased-a-while-ago': 50, 'mark-erased': 100, 'erase-content': 100 },
   },
   'old keys': { run: (on) => deleteExpiredKeys(on.query, 500), pages: { 'delete-expired-keys': 6000 } },
+  'old sessions': {
+    run: (on) => deleteExpiredSessions(on, 500),
+    pages: { 'delete-expired-sessions': 6000 },
+  },
   'the oldest that is open': {
     run: (on) =>
       removeOldPartitions(on, {
@@ -670,6 +699,8 @@ const NO_PLAN = ['list-partitions', 'lock-missed', 'read-in-order'];
 
 /** Indexes that no plan here uses, and what they are for. */
 const OTHER_INDEXES: Record<string, string> = {
+  sessions_key_idx: 'a key that is revoked',
+  sessions_tenant_idx: 'a tenant that is deleted',
   subscription_patterns_subscription_idx: 'a subscription that is changed or deleted',
   subscription_secrets_pkey: 'being unique',
 };
