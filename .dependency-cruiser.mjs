@@ -21,7 +21,7 @@ export default {
       name: 'no-orphans',
       comment: 'A module nobody imports is dead code.',
       severity: 'error',
-      from: { orphan: true, path: '^(apps|libs)/', pathNot: '(\\.spec\\.ts$|/main\\.ts$)' },
+      from: { orphan: true, path: '^(apps|libs)/', pathNot: '(\\.spec\\.ts$|/main\\.tsx?$|/vite\\.config\\.ts$)' },
       to: {},
     },
     {
@@ -90,6 +90,19 @@ export default {
       ['undici'],
       ['libs/sender', 'libs/testing', 'test', 'scripts'],
     ),
+    owner(
+      'browsers-get-the-dashboard',
+      'What runs in a browser is one app, and no process loads it.',
+      ['react', 'react-dom', 'react-router', '@tanstack', 'uplot', 'openapi-fetch', 'vite'],
+      ['apps/dashboard'],
+    ),
+    {
+      name: 'dashboard-knows-the-api-only',
+      comment: 'What it shows anybody can ask for; rules that it repeated would differ one day.',
+      severity: 'error',
+      from: { path: '^apps/dashboard/' },
+      to: { path: '^(libs|migrations|test|scripts)/' },
+    },
     owner(
       'metrics-live-in-runtime',
       'One owner of prom-client: what is measured is not tied to how it is shown.',

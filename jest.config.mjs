@@ -25,7 +25,7 @@ export default {
       ...common,
       displayName: 'unit',
       testMatch: ['<rootDir>/{apps,libs,test}/**/*.spec.ts'],
-      testPathIgnorePatterns: ['\\.(statement|contract|system)\\.spec\\.ts$'],
+      testPathIgnorePatterns: ['\\.(statement|contract|system|browser)\\.spec\\.ts$'],
     },
     {
       ...common,
@@ -40,5 +40,11 @@ export default {
       testMatch: ['<rootDir>/{apps,libs}/**/*.contract.spec.ts'],
     },
     { ...common, ...withDatabase, displayName: 'system', testMatch: ['<rootDir>/test/**/*.system.spec.ts'] },
+    {
+      ...common,
+      ...withDatabase,
+      displayName: 'browser',
+      testMatch: ['<rootDir>/test/browser/*.browser.spec.ts'],
+    },
   ],
 };

@@ -12,6 +12,8 @@ const APPS = ['api', 'worker', 'cli'];
 const SOURCES = ['apps', 'libs', 'migrations'];
 const SETTINGS = ['package.json', 'package-lock.json', 'tsconfig.json', 'nest-cli.json'];
 const STAMP = path.join(ROOT, 'dist/.built-from');
+/** What the api serves to browsers. */
+const DASHBOARD = path.join(ROOT, 'dist/dashboard/index.html');
 
 /** A hash over everything a build reads. Specs are not built. */
 function sourcesHash() {
@@ -31,13 +33,16 @@ function sourcesHash() {
 
 function isBuiltFrom(hash) {
   try {
-    return fs.readFileSync(STAMP, 'utf8') === hash && APPS.every((app) => fs.existsSync(builtMain(app)));
+    return (
+      fs.readFileSync(STAMP, 'utf8') === hash &&
+      [DASHBOARD, ...APPS.map(builtMain)].every((file) => fs.existsSync(file))
+    );
   } catch {
     return false;
   }
 }
 
-/** Builds api, worker and cli unless dist/ is up to date. Two that start at once build once. True when it built. */
+/** Builds api, worker, cli and dashboard unless dist/ is up to date. Two that start at once build once. True when it built. */
 export async function buildIfNeeded(say, signal) {
   if (isBuiltFrom(sourcesHash())) return false;
   requireWritable();
@@ -58,12 +63,25 @@ export async function buildIfNeeded(say, signal) {
         const output = builds.map((build) => build.output.trim().slice(-3000)).join('\n');
         throw new Refusal(`the build of ${failed.join(', ')} failed:\n${output}`);
       }
+      await buildDashboard(signal);
       fs.writeFileSync(STAMP, hash);
       say(`Built in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
       return true;
     },
     ({ pid }) => say(`Waiting for process ${pid}, which is installing or building here …`),
   );
+}
+
+/** It is typed by what the api answers, so it comes after it. */
+async function buildDashboard(signal) {
+  const vite = path.join(ROOT, 'node_modules/vite/bin/vite.js');
+  for (const args of [
+    [path.join(ROOT, 'scripts/api-types.mjs')],
+    [vite, 'build', '--logLevel', 'warn', path.join(ROOT, 'apps/dashboard')],
+  ]) {
+    const { code, output } = await runQuietly(process.execPath, args, { signal });
+    if (code !== 0) throw new Refusal(`the build of the dashboard failed:\n${output.trim().slice(-3000)}`);
+  }
 }
 
 if (isMain(import.meta.url)) {

@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './free-port.mjs';
-import { runQuietly } from './run-quietly.mjs';
+import { canInstallDebianPackages, installDebianPackage } from './debian-package.mjs';
 
 const ANSWERS_WITHIN_MS = 10_000;
 
@@ -23,16 +23,11 @@ export async function redisForTests(say) {
     return { why: 'nothing answers at REDIS_URL' };
   }
   if (program) return startServer(program);
-  if (process.getuid?.() !== 0 || !fs.existsSync('/etc/debian_version')) {
+  if (!canInstallDebianPackages()) {
     return { why: 'there is no redis-server or valkey-server in the PATH and REDIS_URL is not set' };
   }
-  say('No Redis here: installing the Debian package redis-server (apt-get) …');
-  for (const args of [['update'], ['install', '-y', '--no-install-recommends', 'redis-server']]) {
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
-    const { code, output } = await runQuietly('apt-get', args, { env });
-    if (code !== 0)
-      return { why: `apt-get ${args[0]} failed (${code}): ${output.trim().split('\n').at(-1)}` };
-  }
+  const failure = await installDebianPackage('redis-server', say);
+  if (failure !== undefined) return { why: failure };
   const installed = findProgram();
   return installed ? startServer(installed) : { why: 'the package redis-server brought no redis-server' };
 }

@@ -7,6 +7,7 @@ import { buildIfNeeded } from './build.mjs';
 import { installIfNeeded } from './install-if-needed.mjs';
 import { main, Refusal, ROOT } from './repository.mjs';
 import { runQuietly } from './run-quietly.mjs';
+import { chromiumForTests } from './test-chromium.mjs';
 import { redisForTests } from './test-redis.mjs';
 
 const bin = (name) => path.join(ROOT, 'node_modules', name);
@@ -17,7 +18,6 @@ const CHECKS = {
   lock: () => node(path.join(ROOT, 'scripts/check-lock.mjs')),
   format: () => node(bin('prettier/bin/prettier.cjs'), '--check', '--log-level', 'warn', '.'),
   types: () => node(bin('typescript/bin/tsc'), '--noEmit', '--incremental', 'false', '-p', 'tsconfig.json'),
-  lint: () => node(bin('eslint/bin/eslint.js'), '--max-warnings', '0', '.'),
   imports: () =>
     node(
       bin('dependency-cruiser/bin/dependency-cruise.mjs'),
@@ -35,9 +35,16 @@ const CHECKS = {
     ),
   exports: () => node(bin('knip/bin/knip.js'), '--no-progress'),
 };
+/** Those that need the build: the types by which the dashboard calls the API come from it. */
+const CHECKS_OF_BUILD = {
+  lint: () => node(bin('eslint/bin/eslint.js'), '--max-warnings', '0', '.'),
+  dashboard: () => node(bin('typescript/bin/tsc'), '-p', 'apps/dashboard'),
+};
 /** The projects of jest.config.mjs, in the order in which a mistake is quickest to find. */
-const SUITES = ['unit', 'statement', 'contract', 'system'];
-const STEPS = [...Object.keys(CHECKS), 'build', ...SUITES];
+const SUITES = ['unit', 'statement', 'contract', 'system', 'browser'];
+/** They watch the clock, or a browser, and have the machine to themselves. */
+const SUITES_ALONE = ['system', 'browser'];
+const STEPS = [...Object.keys(CHECKS), ...Object.keys(CHECKS_OF_BUILD), 'build', ...SUITES];
 
 class TestRun {
   #results = [];
@@ -47,6 +54,7 @@ class TestRun {
 
   constructor(chosen) {
     this.chosen = new Set(chosen);
+    if (Object.keys(CHECKS_OF_BUILD).some((check) => this.chosen.has(check))) this.chosen.add('build');
   }
 
   async run() {
@@ -55,33 +63,33 @@ class TestRun {
     this.temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'posthorn-test-run-'));
     const wantsRedis = SUITES.slice(1).some((suite) => this.chosen.has(suite));
     this.redis = wantsRedis ? await redisForTests(say) : { why: 'not asked for' };
+    const wantsChromium = this.chosen.has('browser');
+    this.chromium = wantsChromium ? await chromiumForTests(say) : { why: 'not asked for' };
     try {
-      // Two lanes for two cores: what only reads the sources runs beside what runs them. The system tests, which watch
-      // the clock, have the machine to themselves.
-      await Promise.all([this.#checks(), this.#buildAndSuites(SUITES.slice(0, 3))]);
-      if (this.#results.some((step) => step.name === 'build' && !step.ok)) {
-        await this.#step('system', () => ({ ok: false, output: '', note: 'not run, for there is no build' }));
-      } else {
-        await this.#suite('system');
+      // Two lanes for two cores: what only reads the sources runs beside what runs them.
+      const built = this.#build();
+      await Promise.all([this.#checks(built), this.#suitesAfter(built)]);
+      for (const suite of SUITES_ALONE) {
+        if (!(await built)) await this.#step(suite, notBuilt);
+        else if (suite !== 'browser' || this.chromium.program) await this.#suite(suite);
       }
     } finally {
       await this.redis.stop?.();
       fs.rmSync(this.temporary, { recursive: true, force: true });
     }
-    this.#report(performance.now() - startedMs, wantsRedis);
+    this.#report(performance.now() - startedMs, { wantsRedis, wantsChromium });
   }
 
-  async #checks() {
-    for (const [name, command] of Object.entries(CHECKS)) {
-      await this.#step(name, async () => {
-        const [program, args] = command();
-        const { code, output } = await runQuietly(program, args);
-        return { ok: code === 0, output };
-      });
+  async #checks(built) {
+    for (const [name, command] of Object.entries(CHECKS)) await this.#step(name, () => check(command));
+    const isBuilt = await built;
+    for (const [name, command] of Object.entries(CHECKS_OF_BUILD)) {
+      await this.#step(name, isBuilt ? () => check(command) : notBuilt);
     }
   }
 
-  async #buildAndSuites(suites) {
+  /** Whether there is a build; true also when none was asked for. */
+  async #build() {
     await this.#step('build', async () => {
       try {
         await buildIfNeeded(() => undefined);
@@ -91,7 +99,14 @@ class TestRun {
         throw error;
       }
     });
-    for (const suite of suites) await this.#suite(suite);
+    return !this.#results.some((step) => step.name === 'build' && !step.ok);
+  }
+
+  async #suitesAfter(built) {
+    await built;
+    for (const suite of SUITES) {
+      if (!SUITES_ALONE.includes(suite)) await this.#suite(suite);
+    }
   }
 
   #suite(name) {
@@ -100,6 +115,7 @@ class TestRun {
       const env = { ...process.env };
       delete env.REDIS_URL; // specs use TEST_REDIS_URL; the apps they start get what a spec gives them
       delete env.DATABASE_URL;
+      if (this.chromium.program) env.TEST_CHROMIUM = this.chromium.program;
       const leftOut = [];
       if (this.redis.url) {
         env.TEST_REDIS_URL = this.redis.url;
@@ -164,7 +180,7 @@ class TestRun {
     if (!ok) say(`${output.trim()}\n`);
   }
 
-  #report(tookMs, wantsRedis) {
+  #report(tookMs, { wantsRedis, wantsChromium }) {
     const width = Math.max(...STEPS.map((name) => name.length));
     say('');
     for (const { name, ok, durationS, note } of this.#results) {
@@ -182,9 +198,19 @@ class TestRun {
       const what = this.#skipped.length > 0 ? `: ${this.#skipped.join(', ')}` : '';
       say(`Did not run: the tests that need Redis${what}, because ${this.redis.why}`);
     }
-    if (broken.length > 0 || noRedis) process.exitCode = 1;
+    const noChromium = wantsChromium && !this.chromium.program;
+    if (noChromium) say(`Did not run: the tests in a browser, because ${this.chromium.why}`);
+    if (broken.length > 0 || noRedis || noChromium) process.exitCode = 1;
   }
 }
+
+async function check(command) {
+  const [program, args] = command();
+  const { code, output } = await runQuietly(program, args);
+  return { ok: code === 0, output };
+}
+
+const notBuilt = () => ({ ok: false, output: '', note: 'not run, for there is no build' });
 
 /** The specs that cannot do without a Redis: those that use one and do not look at TEST_WITHOUT_REDIS to skip a part. */
 function specsThatNeedRedis() {

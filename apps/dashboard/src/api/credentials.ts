@@ -1,0 +1,52 @@
+const PORTAL_TOKEN = 'posthorn.portal-token';
+
+/** Read once: in a portal everything lives under this path, and the link brings a token instead of a cookie. */
+export const isPortal = /^\/portal(\/|$)/.test(window.location.pathname);
+
+/**
+ * What proves to the API who is asking.
+ *
+ * A dashboard has a cookie that no script can read, and sends the CSRF token with what changes something. A portal has
+ * a token of its own, kept for as long as the tab lives: in a frame of another site there would be no cookie.
+ */
+class Credentials {
+  private csrfToken: string | undefined;
+  private portalToken = isPortal ? takePortalToken() : undefined;
+  private readonly listeners = new Set<() => void>();
+
+  headers(): Record<string, string> {
+    if (this.portalToken !== undefined) return { authorization: `Bearer ${this.portalToken}` };
+    return this.csrfToken === undefined ? {} : { 'x-csrf-token': this.csrfToken };
+  }
+
+  useCsrfToken(token: string | undefined): void {
+    this.csrfToken = token;
+  }
+
+  forgetPortalToken(): void {
+    this.portalToken = undefined;
+    sessionStorage.removeItem(PORTAL_TOKEN);
+  }
+
+  /** The API does not know us any more. */
+  ended(): void {
+    for (const listener of this.listeners) listener();
+  }
+
+  onEnded(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+}
+
+/** From the fragment, which no server is sent, and out of the address bar at once. */
+function takePortalToken(): string | undefined {
+  const given = new URLSearchParams(window.location.hash.slice(1)).get('token');
+  if (given !== null) {
+    sessionStorage.setItem(PORTAL_TOKEN, given);
+    history.replaceState(null, '', window.location.pathname + window.location.search);
+  }
+  return given ?? sessionStorage.getItem(PORTAL_TOKEN) ?? undefined;
+}
+
+export const credentials = new Credentials();

@@ -1,0 +1,90 @@
+import { useEffect, useRef } from 'react';
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+
+export interface Series {
+  label: string;
+  /** One for each time; null where there is nothing to say. */
+  values: (number | null)[];
+  tone: 'good' | 'warn' | 'bad' | 'info' | 'quiet';
+}
+
+const COLOR_OF = {
+  good: '--color-success',
+  warn: '--color-warning',
+  bad: '--color-error',
+  info: '--color-info',
+  quiet: '--color-secondary',
+} as const;
+
+/**
+ * Values over time. The same numbers are in a table beside it, for who cannot see the lines.
+ *
+ * Fetched with the page that shows it: it is a fifth of what a first load may be.
+ */
+export default function Chart({
+  label,
+  timesMs,
+  series,
+  format,
+  height = 220,
+}: {
+  /** What is drawn, for who does not see it. */
+  label: string;
+  timesMs: number[];
+  series: Series[];
+  format: (value: number) => string;
+  height?: number;
+}) {
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return undefined;
+    const draw = (): uPlot => {
+      const colors = getComputedStyle(document.documentElement);
+      const ink = colors.getPropertyValue('--color-base-content');
+      const grid = { stroke: colors.getPropertyValue('--color-base-300'), width: 1 };
+      const axis = { stroke: ink, grid, ticks: grid, font: '12px system-ui' };
+      return new uPlot(
+        {
+          width: element.clientWidth,
+          height,
+          legend: { live: true },
+          scales: { y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
+          axes: [axis, { ...axis, size: 64, values: (_plot, ticks) => ticks.map(format) }],
+          series: [
+            {},
+            ...series.map(({ label: name, tone }) => ({
+              label: name,
+              stroke: colors.getPropertyValue(COLOR_OF[tone]),
+              width: 2,
+              points: { show: false },
+              value: (_plot: uPlot, value: number | null) => (value === null ? '–' : format(value)),
+            })),
+          ],
+        },
+        [timesMs.map((timeMs) => timeMs / 1000), ...series.map(({ values }) => values)],
+        element,
+      );
+    };
+    let plot = draw();
+    const redraw = () => {
+      plot.destroy();
+      plot = draw();
+    };
+    const resized = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height }));
+    resized.observe(element);
+    const dark = window.matchMedia('(prefers-color-scheme: dark)');
+    dark.addEventListener('change', redraw);
+    const themed = new MutationObserver(redraw);
+    themed.observe(document.documentElement, { attributeFilter: ['data-theme'] });
+    return () => {
+      resized.disconnect();
+      themed.disconnect();
+      dark.removeEventListener('change', redraw);
+      plot.destroy();
+    };
+  }, [timesMs, series, format, height]);
+  // Its height is there before anything is drawn, legend included, so that nothing below it jumps.
+  return <div ref={box} role="img" aria-label={label} style={{ minHeight: height + 32 }} />;
+}

@@ -1,0 +1,66 @@
+import { useEffect, useRef, type ReactNode } from 'react';
+
+/** A dialog over the page: the browser keeps the focus in it, and Escape closes it. */
+export function Dialog({
+  title,
+  onClose,
+  children,
+  wide = false,
+}: {
+  title: string;
+  onClose: () => void;
+  children: ReactNode;
+  wide?: boolean;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const element = dialog.current;
+    if (element && !element.open) element.showModal();
+    return () => element?.close();
+  }, []);
+  return (
+    <dialog
+      ref={dialog}
+      className="modal"
+      aria-label={title}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+    >
+      <div className={`modal-box ${wide ? 'max-w-3xl' : 'max-w-lg'}`}>
+        <h2 className="mb-3 text-lg font-semibold">{title}</h2>
+        {children}
+      </div>
+    </dialog>
+  );
+}
+
+/** The buttons under what a dialog asks for. */
+export function DialogActions({
+  onClose,
+  confirm,
+  isPending,
+  tone = 'primary',
+}: {
+  onClose: () => void;
+  /** What the button says that does it: the verb, and not "OK". */
+  confirm: string;
+  isPending: boolean;
+  tone?: 'primary' | 'danger';
+}) {
+  return (
+    <div className="mt-6 flex justify-end gap-2">
+      <button type="button" className="btn" onClick={onClose}>
+        Back
+      </button>
+      <button
+        type="submit"
+        className={`btn ${tone === 'danger' ? 'btn-error' : 'btn-primary'}`}
+        disabled={isPending}
+      >
+        {isPending ? 'Working …' : confirm}
+      </button>
+    </div>
+  );
+}

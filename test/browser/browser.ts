@@ -1,0 +1,127 @@
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+import { expect } from '@jest/globals';
+import type { Posthorn } from '@posthorn/testing';
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+
+/** Anything on a page that takes longer than this counts as not happening. */
+const BOUND_MS = 15_000;
+const NARROW = { width: 380, height: 800 };
+const WIDE = { width: 1280, height: 900 };
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+export interface View {
+  width?: 'narrow' | 'wide';
+  mode?: 'light' | 'dark';
+}
+
+/** A real browser, with a tab for each view. What a page complains of in its console fails the test that looks. */
+export class TestBrowser {
+  private readonly contexts: BrowserContext[] = [];
+  private readonly complaints: string[] = [];
+
+  private constructor(private readonly browser: Browser) {}
+
+  static async launch(): Promise<TestBrowser> {
+    const executablePath = process.env['TEST_CHROMIUM'] ?? '/usr/bin/chromium';
+    const browser = await chromium.launch({
+      executablePath,
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    });
+    return new TestBrowser(browser);
+  }
+
+  /** A new tab with cookies of its own, signed in to nothing. */
+  async open(view: View = {}): Promise<Page> {
+    const context = await this.browser.newContext({
+      viewport: view.width === 'narrow' ? NARROW : WIDE,
+      colorScheme: view.mode ?? 'light',
+      reducedMotion: 'reduce',
+      locale: 'en-GB',
+      timezoneId: 'UTC',
+      permissions: ['clipboard-read', 'clipboard-write'],
+    });
+    context.setDefaultTimeout(BOUND_MS);
+    this.contexts.push(context);
+    const page = await context.newPage();
+    page.on('pageerror', (error) => this.complaints.push(`${page.url()}: ${error.stack ?? error.message}`));
+    page.on('console', (message) => {
+      // What the API refuses is shown on the page; the browser's own line about it is no fault.
+      const isRefusal = message.text().startsWith('Failed to load resource');
+      if (message.type() === 'error' && !isRefusal) this.complaints.push(`${page.url()}: ${message.text()}`);
+    });
+    return page;
+  }
+
+  /** A tab that shows a page of the dashboard to an operator. */
+  async openDashboard(posthorn: Posthorn, path: string, view: View = {}): Promise<Page> {
+    const page = await this.open(view);
+    const { url } = await posthorn.ask<{ url: string }>(201, 'POST', '/v1/sign-in-links', {});
+    const link = new URL(url);
+    await page.goto(baseUrlOf(posthorn) + link.pathname + link.hash);
+    await page.getByRole('navigation', { name: 'Main' }).waitFor({ state: 'attached' });
+    await page.goto(baseUrlOf(posthorn) + path);
+    return page;
+  }
+
+  /** Everything that pages complained of since the last time, which should be nothing. */
+  takeComplaints(): string[] {
+    return this.complaints.splice(0);
+  }
+
+  /** Closes every tab. */
+  async clear(): Promise<void> {
+    await Promise.all(this.contexts.splice(0).map((context) => context.close()));
+  }
+
+  async close(): Promise<void> {
+    await this.browser.close();
+  }
+}
+
+export function baseUrlOf(posthorn: Posthorn): string {
+  const [api] = posthorn.apis;
+  if (!api) throw new Error('no api runs');
+  return api.baseUrl;
+}
+
+/** No finding of axe that is serious or worse, and nothing that sticks out of the window. */
+export async function expectAccessible(page: Page): Promise<void> {
+  // Past the content security policy of the page, as the developer tools would be.
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate<{ violations: Violation[] }>('axe.run()');
+  const findings = violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, help, nodes }) => `${id}: ${help} ${nodes.map((node) => node.html).join(' | ')}`);
+  expect(findings).toEqual([]);
+  // Text, because these tests are typed for Node and what runs in the page is not.
+  const tooWide = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
+  expect(await page.evaluate<number>(tooWide)).toBeLessThanOrEqual(0);
+}
+
+interface Violation {
+  id: string;
+  help: string;
+  impact: string | null;
+  nodes: { html: string }[];
+}
+
+/** The same page as others see it: on a phone, and in the dark. */
+export async function expectAccessibleEverywhere(page: Page): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    for (const viewport of [NARROW, WIDE]) {
+      await page.setViewportSize(viewport);
+      await expectAccessible(page);
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+}
