@@ -8,10 +8,11 @@ import { installIfNeeded } from '../scripts/install-if-needed.mjs';
 import { main, Refusal, ROOT } from '../scripts/repository.mjs';
 import { describeMachine } from './machine.mjs';
 
-const HELP = `npm run bench -- [speed | fair] [options]
+const HELP = `npm run bench -- [speed | fair | --long] [options]
 
-  speed  how fast is it, beside bare sending and beside what most teams write? (both backends)
-  fair   is one tenant harmed by another one whose endpoint is dead, broken or limited?
+  speed   how fast is it, beside bare sending and beside what most teams write? (both backends)
+  fair    is one tenant harmed by another one whose endpoint is dead, broken or limited?
+  --long  does it stay so with millions of deliveries, for minutes on end, and with a second worker? Takes about an hour
 
   --pairs N                  how often each comparison is made, interleaved (5)
   --seconds N                length of one measurement (speed: 3, fair: 10)
@@ -23,6 +24,9 @@ const HELP = `npm run bench -- [speed | fair] [options]
   --backlog N                fair: events of the neighbour (20000)
   --emission SECONDS         fair: how long the neighbour takes to emit them (all of --seconds)
   --rate N                   fair: events a second of the tenant that is measured (half of its capacity, measured)
+  --finished N               --long: finished deliveries (5000000)
+  --open N                   --long: open deliveries (1000000)
+  --minutes N                --long: full load while memory is watched (10)
   --set NAME=VALUE           a setting of api and worker, see docs/configuration.md; may be repeated
   --out FILE                 where the result goes, as JSON (dist/bench/)
 
@@ -33,6 +37,7 @@ load generators of its own, and ends them. Nothing else should run on the machin
 // Imported late: they need what may have to be installed first.
 const BENCHES = {
   speed: { seconds: '3', run: async (options) => (await import('./speed.mjs')).speed(options) },
+  long: { seconds: '5', run: async (options) => (await import('./long.mjs')).long(options) },
   fair: { seconds: '10', run: async (options) => (await import('./fair.mjs')).fair(options) },
 };
 
@@ -77,6 +82,10 @@ function readOptions() {
         backlog: { type: 'string', default: '20000' },
         emission: { type: 'string' },
         rate: { type: 'string' },
+        long: { type: 'boolean' },
+        finished: { type: 'string', default: '5000000' },
+        open: { type: 'string', default: '1000000' },
+        minutes: { type: 'string', default: '10' },
         set: { type: 'string', multiple: true, default: [] },
         out: { type: 'string' },
       },
@@ -85,7 +94,7 @@ function readOptions() {
     throw new Refusal(`${error.message}\n\n${HELP}`);
   }
   const { values, positionals } = parsed;
-  const name = positionals[0] ?? 'speed';
+  const name = positionals[0] ?? (values.long ? 'long' : 'speed');
   if (!Object.hasOwn(BENCHES, name) || positionals.length > 1) {
     throw new Refusal(`there is no bench "${positionals.join(' ')}": ${Object.keys(BENCHES).join(', ')}`);
   }
@@ -112,6 +121,9 @@ function readOptions() {
     seconds: number('seconds', 2),
     neighbours: values.neighbours.split(','),
     backlog: Math.floor(number('backlog', 100)),
+    finished: Math.floor(number('finished', 1)),
+    open: Math.floor(number('open', 1)),
+    minutes: Math.floor(number('minutes', 1)),
     emission: values.emission === undefined ? number('seconds', 2) : number('emission', 0),
     ...(values.rate !== undefined && { rate: number('rate', 1) }),
     settings,

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import pg from 'pg';
 import { createAdminKey, runCli } from '../scripts/cli.mjs';
 import {
@@ -40,7 +41,10 @@ export async function startDeployment({ backend, settings, profile, say, undo })
   );
   deployment.pids.postgres = database.identity.pid;
   const redis = backend === 'redis' ? await startRedis(say, undo) : undefined;
-  if (redis) deployment.pids.redis = redis.pid;
+  if (redis) {
+    deployment.pids.redis = redis.pid;
+    deployment.redisBytes = () => usedMemory(redis.url);
+  }
 
   const [port, workerPort] = [await freePort(), await freePort()];
   const env = {
@@ -59,7 +63,15 @@ export async function startDeployment({ backend, settings, profile, say, undo })
   await runCli(['migrate'], env);
   deployment.adminKey = await createAdminKey(env);
   deployment.baseUrl = `http://127.0.0.1:${port}`;
-  for (const app of ['api', 'worker']) startApp(deployment, app, env, profile, undo);
+  for (const app of ['api', 'worker'])
+    deployment.pids[app] = startApp(deployment, app, { env, profile, undo }).pid;
+  /** One more, with the same settings; resolves when it is ready. */
+  deployment.startSecondWorker = async () => {
+    const at = await freePort();
+    const { stop } = startApp(deployment, 'worker', { env: { ...env, WORKER_PORT: String(at) }, undo });
+    await deployment.ready(`http://127.0.0.1:${at}/readyz`);
+    return { stop };
+  };
   await Promise.all([port, workerPort].map((at) => deployment.ready(`http://127.0.0.1:${at}/readyz`)));
 
   const pool = new pg.Pool({ connectionString: database.url, max: 1 });
@@ -213,7 +225,18 @@ async function startRedis(say, undo) {
   return redis;
 }
 
-function startApp(deployment, app, env, profile, undo) {
+/** What Redis has allocated for itself and its data, in bytes. */
+async function usedMemory(url) {
+  const redis = new Redis(url);
+  try {
+    const [, bytes] = /^used_memory:(\d+)/m.exec(await redis.info('memory')) ?? [];
+    return Number(bytes);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+function startApp(deployment, app, { env, profile, undo }) {
   const log = fs.openSync(deployment.logFile(app), 'a', 0o600);
   const profileName = `${app}-${env.REDIS_URL ? 'redis' : 'postgres'}.cpuprofile`;
   const child = spawn(
@@ -230,7 +253,6 @@ function startApp(deployment, app, env, profile, undo) {
     },
   );
   fs.closeSync(log);
-  deployment.pids[app] = child.pid;
   let stopping = false;
   const ended = new Promise((resolve) => child.once('exit', resolve).once('error', resolve));
   child.once('exit', (code, signal) => {
@@ -238,11 +260,13 @@ function startApp(deployment, app, env, profile, undo) {
     const said = fs.readFileSync(deployment.logFile(app), 'utf8').slice(-2000);
     deployment.fail(`the ${app} ended (${code ?? signal}):\n${said}`);
   });
-  undo.push(async () => {
+  const stop = async () => {
     stopping = true;
     child.kill('SIGTERM');
     const force = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
     await ended;
     clearTimeout(force);
-  });
+  };
+  undo.push(stop);
+  return { pid: child.pid, stop };
 }

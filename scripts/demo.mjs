@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Webhook, WebhookVerificationError } from 'standardwebhooks';
+import { runTraffic } from './demo-traffic.mjs';
 import { Refusal } from './repository.mjs';
 
 /** Sent as they stand here: `100.00` must arrive with both its zeros. */
@@ -17,7 +18,10 @@ const RETRY = { delaysMs: [1000, 1000], jitter: 0 };
 const FINISHED_WITHIN_MS = 30_000;
 const ASK_EVERY_MS = 200;
 
-/** Subscribes a receiver, emits three events and shows what comes of each. `undo` gets what ends the receiver. */
+/**
+ * Subscribes a receiver, emits three events and shows what comes of each; then traffic goes on until `signal`. `undo`
+ * gets what ends what it started.
+ */
 export async function runDemo({ baseUrl, adminKey, say, signal, undo }) {
   const call = caller(baseUrl, adminKey, signal);
   const receiver = await startReceiver(say);
@@ -50,8 +54,10 @@ export async function runDemo({ baseUrl, adminKey, say, signal, undo }) {
   if (receiver.unverified > 0) throw new Refusal(`${receiver.unverified} requests did not verify`);
   say(
     `\nAll three arrived; ${receiver.verified} signatures verified with the standardwebhooks library.` +
-      `\nLook at them in ${baseUrl}/docs, or emit more; Ctrl-C stops the demo and deletes its folder.`,
+      `\nNow a shop with three tenants goes on by itself: look at it at ${baseUrl}.` +
+      `\nCtrl-C stops the demo and deletes its folder.`,
   );
+  await runTraffic({ call, signal, undo });
 }
 
 async function startReceiver(say) {

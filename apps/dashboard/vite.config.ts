@@ -3,7 +3,7 @@ import tailwindcss from '@tailwindcss/vite';
 import { defineConfig } from 'vite';
 
 /** `npx vite apps/dashboard` shows changes as they are typed, against the api of `npm start`. */
-const API = 'http://127.0.0.1:3000';
+const API = 'http://127.0.0.1:8080';
 
 export default defineConfig({
   root: import.meta.dirname,
