@@ -141,6 +141,11 @@ function Account({ session }: { session: Session }) {
         <option value="light">Light</option>
         <option value="dark">Dark</option>
       </select>
+      {session.portal?.returnUrl && (
+        <a href={session.portal.returnUrl} rel="noreferrer" target="_top" className="link-hover text-quiet">
+          Back
+        </a>
+      )}
       {!isPortal && (
         <>
           <a href="/docs" className="link-hover text-quiet">
