@@ -21,7 +21,11 @@ export default {
       name: 'no-orphans',
       comment: 'A module nobody imports is dead code.',
       severity: 'error',
-      from: { orphan: true, path: '^(apps|libs)/', pathNot: '(\\.spec\\.ts$|/main\\.tsx?$|/vite\\.config\\.ts$)' },
+      from: {
+        orphan: true,
+        path: '^(apps|libs)/',
+        pathNot: '(\\.spec\\.ts$|/main\\.tsx?$|/vite\\.config\\.ts$)',
+      },
       to: {},
     },
     {

@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { createContext, use, useEffect, type ReactNode } from 'react';
+import { createContext, use, useCallback, useEffect, type ReactNode } from 'react';
 import { api, asProblem, type Schemas } from '../api/client.ts';
 import { credentials, isPortal } from '../api/credentials.ts';
 import { Loading } from '../components/loading.tsx';
@@ -47,15 +47,13 @@ export function SessionGate({ children }: { children: ReactNode }) {
     },
     staleTime: Infinity,
   });
-  useEffect(
-    () => credentials.onEnded(() => void queries.resetQueries({ queryKey: SESSION_QUERY })),
-    [queries],
-  );
+  const askAgain = useCallback(() => queries.resetQueries({ queryKey: SESSION_QUERY }), [queries]);
+  useEffect(() => credentials.onEnded(() => void askAgain()), [askAgain]);
 
   if (session.data) return <SessionContext value={session.data}>{children}</SessionContext>;
   if (session.isPending) return <Loading page />;
   const problem = asProblem(session.error);
-  if (problem.status === 401) return isPortal ? <PortalClosed /> : <SignIn />;
+  if (problem.status === 401) return isPortal ? <PortalClosed /> : <SignIn onSignedIn={askAgain} />;
   return (
     <main className="mx-auto max-w-xl p-6">
       <ProblemNotice error={session.error} onRetry={() => void session.refetch()} />

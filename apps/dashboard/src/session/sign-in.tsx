@@ -1,8 +1,7 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { api, asProblem } from '../api/client.ts';
 import { Brand } from '../components/brand.tsx';
-import { SESSION_QUERY } from './session.tsx';
 
 const SIGN_IN_PATH = '/sign-in';
 
@@ -19,15 +18,14 @@ const signInToken = takeSignInToken();
 let isTokenUsed = false;
 
 /** Exchanges an API key, or the token of a one-time link, for a session; then the page asked for is shown. */
-export function SignIn() {
-  const queries = useQueryClient();
+export function SignIn({ onSignedIn }: { onSignedIn: () => Promise<unknown> }) {
   const [apiKey, setApiKey] = useState('');
   const signIn = useMutation({
     mutationFn: async (body: { apiKey: string } | { signInToken: string }) => {
       const { error } = await api.POST('/v1/session', { body });
       if (error) throw error;
     },
-    onSuccess: () => queries.resetQueries({ queryKey: SESSION_QUERY }),
+    onSuccess: onSignedIn,
   });
   const { mutate } = signIn;
   useEffect(() => {
