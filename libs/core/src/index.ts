@@ -4,6 +4,7 @@ export { checkCustomHeaders } from './custom-headers.js';
 export type { EnvelopeSpan } from './envelope.js';
 export { deliveryBody, scanEnvelopes } from './envelope.js';
 export { MAX_EVENT_TYPE_LENGTH, isEventType, isEventTypePattern, patternsMatching } from './event-type.js';
+export { explainSignature } from './explain-signature.js';
 export { explainNone } from './explain-absent.js';
 export { explain, nextAttemptOf } from './explain.js';
 export type {
@@ -37,6 +38,16 @@ export type { Pace, RateLimit } from './rate-limit.js';
 export { BURST_MS, afterTaking, paceOf, tokensAt, tokensDueAtMs } from './rate-limit.js';
 export type { RetryPolicy, ScheduledAttempt } from './retry-policy.js';
 export { DEFAULT_RETRY_POLICY, retryDelayMs, retrySchedule } from './retry-policy.js';
+export type {
+  KnownKey,
+  SentAttempt,
+  SentDelivery,
+  SignatureCheck,
+  SignatureFinding,
+  SignatureFindingCode,
+  SignatureVerdict,
+} from './signature-check.js';
+export { SIGNATURE_FINDING_CODES } from './signature-check.js';
 export { formatSecret, parseSecret, sign } from './signing.js';
 export type { HealthMove, HealthThresholds, SubscriptionHealth } from './subscription-health.js';
 export { nextHealth } from './subscription-health.js';
