@@ -11,6 +11,7 @@ import {
   formatSecret,
   retryDelayMs,
   sign,
+  SIGNATURE_FINDING_CODES,
 } from '@posthorn/core';
 import { loadConfig } from '@posthorn/runtime';
 import { errorsHtml } from '../apps/api/src/http/docs-pages.js';
@@ -367,6 +368,26 @@ describe('docs/explain.md', () => {
       '`nextAttemptAt`',
     ]);
     expect(firstCells(page, ['`waitingFor`', 'code'])).toEqual(waits.filter((wait) => wait !== 'null'));
+  });
+});
+
+describe('docs/signature-debugger.md', () => {
+  const page = 'docs/signature-debugger.md';
+
+  it('has every finding in the order in which they are told', () => {
+    expect(firstCells(page, ['code', 'meaning', 'what to do'])).toEqual(SIGNATURE_FINDING_CODES);
+  });
+
+  it('has every way in which a body is rewritten', () => {
+    const source = read('libs/core/src/body-difference.ts');
+    const told = sorted([...prose(page).matchAll(/`([a-z0-9_]+)`/g)].map(([, word]) => word ?? ''));
+    const rewritten = [...source.matchAll(/\['([a-z0-9_]+)', \(?(?:text|body|bytes|latin1Undone)/g)].map(
+      ([, word]) => word ?? '',
+    );
+    const reserialised = [...source.matchAll(/how\.push\('(\w+)'\)/g)].map(([, word]) => word ?? '');
+    expect(rewritten.length).toBeGreaterThan(10);
+    expect(reserialised).toHaveLength(4);
+    expect([...rewritten, ...reserialised].filter((word) => !told.includes(word))).toEqual([]);
   });
 });
 

@@ -31,6 +31,7 @@ import { CONFIG, LOGGER } from './http/tokens.js';
 import { KeysController } from './keys/keys.controller.js';
 import { ReplaysController } from './replays/replays.controller.js';
 import { SessionsController } from './sessions/sessions.controller.js';
+import { SignatureChecksController } from './signature-checks/signature-checks.controller.js';
 import { SubscriptionsController } from './subscriptions/subscriptions.controller.js';
 import { TenantsController } from './tenants/tenants.controller.js';
 
@@ -44,6 +45,7 @@ import { TenantsController } from './tenants/tenants.controller.js';
     DeliveriesController,
     ReplaysController,
     SubscriptionsController,
+    SignatureChecksController,
     EventTypesController,
     TenantsController,
     KeysController,

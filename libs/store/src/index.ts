@@ -84,6 +84,7 @@ export { expireDeliveries, MAX_EXPIRED_AT_ONCE } from './sql/expire-deliveries.j
 export { deleteOldResponses } from './sql/delete-old-content.js';
 export { eraseAgain, erasePayload, type ErasurePosition } from './sql/erase-payload.js';
 export { opensStoredSecrets } from './sql/opens-stored-secrets.js';
+export { signingSecrets, type SigningSecret } from './sql/signing-secrets.js';
 export { readEventExample } from './control/subscription-test-example.js';
 export { openForSending } from './control/open-for-sending.js';
 export { sealedHeaderContext, sealedSecretContext } from './control/subscription-sealing.js';

@@ -67,6 +67,7 @@ import {
 import type { ReplaySelection } from './replay-selection.js';
 import { recountInFlight } from './recount-in-flight.js';
 import { resendDelivery } from './resend-delivery.js';
+import { signingSecrets } from './signing-secrets.js';
 import { walkReplay, withdrawReplay } from './walk-replay.js';
 
 /*
@@ -314,6 +315,10 @@ const HOT: Record<string, Case> = {
       await endSession(on, ALL, { id: taken!.id, kind: 'dashboard' });
     },
     pages: { 'create-session': 100, 'take-sign-in-link': 100, 'find-sessions': 20, 'end-session': 20 },
+  },
+  'signing secrets': {
+    run: (on) => signingSecrets(on, of(1), subscriptionId(1), 20),
+    pages: { 'signing-secrets': 200 },
   },
   'what is unknown': {
     run: async (on) => {
