@@ -11,6 +11,8 @@ import {
   type Logger,
 } from '@posthorn/runtime';
 import { Database, EventIntake } from '@posthorn/store';
+import { DashboardController } from './dashboard/dashboard.controller.js';
+import { DashboardFiles } from './dashboard/dashboard-files.js';
 import { DeliveriesController } from './deliveries/deliveries.controller.js';
 import type { EmitDeps } from './events/emit-events.js';
 import { EMIT } from './events/emit-route.js';
@@ -41,6 +43,7 @@ import { TenantsController } from './tenants/tenants.controller.js';
     HealthController,
     MetricsController,
     DocsController,
+    DashboardController,
     EventsController,
     DeliveriesController,
     ReplaysController,
@@ -123,6 +126,11 @@ import { TenantsController } from './tenants/tenants.controller.js';
     },
     RouteTable,
     Stopping,
+    {
+      provide: DashboardFiles,
+      useFactory: (config: Config) => new DashboardFiles(config.PORTAL_FRAME_ORIGINS),
+      inject: [CONFIG],
+    },
     {
       provide: SessionCookie,
       useFactory: (config: Config) => new SessionCookie(config.PUBLIC_URL),

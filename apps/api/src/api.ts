@@ -3,6 +3,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ConfigError, SecretBox, type Config, type Logger } from '@posthorn/runtime';
 import { Database, opensStoredSecrets, Unavailable } from '@posthorn/store';
 import { ApiModule } from './api.module.js';
+import { DashboardFiles } from './dashboard/dashboard-files.js';
 import type { EmitDeps } from './events/emit-events.js';
 import { addEmitRoute, EMIT } from './events/emit-route.js';
 import { ApiMetrics } from './http/api-metrics.js';
@@ -39,6 +40,7 @@ export async function createApi(): Promise<NestFastifyApplication> {
     idempotent: app.get(IdempotentRequests),
     stopping: app.get(Stopping),
     metrics: app.get(ApiMetrics),
+    dashboard: app.get(DashboardFiles),
   });
   addEmitRoute(instance, app.get<EmitDeps>(EMIT), app.get(ProblemAnswer));
   return app;

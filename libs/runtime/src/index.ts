@@ -8,4 +8,4 @@ export { ownHosts } from './own-hosts.js';
 export { SecretBox } from './secret-box.js';
 export { StorageFigures, type AskedDatabase, type AskedQueue } from './storage-figures.js';
 export { targetRules } from './target-rules.js';
-export { VERSION } from './version.js';
+export { PROJECT_FOLDER, VERSION } from './version.js';

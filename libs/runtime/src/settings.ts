@@ -43,6 +43,11 @@ const userAgent = text(
   '1 to 256 printable ASCII characters',
   /^[\x21-\x7e](?:[\x20-\x7e]{0,254}[\x21-\x7e])?$/,
 );
+const origins = list(
+  'origins such as `https://app.example.com`, separated by commas',
+  // What is written into a header: an origin and nothing after it.
+  z.string().refine((line) => URL.canParse(line) && new URL(line).origin === line && /^https?:/.test(line)),
+);
 const delaysMs = list(
   '1 to 50 whole numbers of milliseconds, each at most 2592000000, separated by commas',
   z
@@ -144,6 +149,12 @@ export const settings = {
     integer(1 * MINUTE, 30 * DAY),
     String(12 * HOUR),
     'How long somebody stays signed in to the dashboard.',
+  ),
+  PORTAL_FRAME_ORIGINS: defaulting(
+    'Processes',
+    origins,
+    { text: '', shown: 'none' },
+    'Whose pages may show a tenant portal in a frame.',
   ),
 
   MAX_PAYLOAD_BYTES: defaulting(

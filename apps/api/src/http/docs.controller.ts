@@ -4,7 +4,7 @@ import path from 'node:path';
 import { Controller, Get, Inject, Param, Res } from '@nestjs/common';
 import { VERSION, type Config } from '@posthorn/runtime';
 import type { FastifyReply } from 'fastify';
-import { docsAsset, docsPage, errorsPage, home, openApi } from './docs.schema.js';
+import { docsAsset, docsPage, errorsPage, openApi } from './docs.schema.js';
 import { DOCS_HTML, DOCS_SCRIPT, errorsHtml } from './docs-pages.js';
 import { openApiDocument } from './openapi.js';
 import { Serves } from './operation.js';
@@ -48,12 +48,6 @@ export class DocsController {
     private readonly routes: RouteTable,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
-
-  @Get()
-  @Serves(home)
-  home(@Res() reply: FastifyReply): void {
-    void reply.redirect('/docs', 302);
-  }
 
   @Get('openapi.json')
   @Serves(openApi)

@@ -3,14 +3,6 @@ import { operation } from './operation.js';
 
 const html = z.string();
 
-export const home = operation({
-  id: 'getHome',
-  tag: 'Reference',
-  summary: 'Leads to the reference',
-  scope: null,
-  answers: { 302: { description: 'To the reference.', headers: { location: 'The reference.' } } },
-});
-
 export const docsPage = operation({
   id: 'getReference',
   tag: 'Reference',

@@ -6,6 +6,7 @@ import { encodeId } from '@posthorn/core';
 import type { Logger } from '@posthorn/runtime';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { covers } from '@posthorn/store';
+import { dashboardPage } from '../dashboard/dashboard.schema.js';
 import type { ApiMetrics } from './api-metrics.js';
 import type { Authenticator } from './authenticate.js';
 import type { IdempotentRequests } from './idempotency.js';
@@ -61,11 +62,18 @@ export interface EdgeParts {
   idempotent: IdempotentRequests;
   stopping: Stopping;
   metrics: ApiMetrics;
+  dashboard: Pages;
+}
+
+/** What browsers are shown at addresses that no route has. */
+export interface Pages {
+  isPage(request: FastifyRequest): boolean;
+  sendPage(request: FastifyRequest, reply: FastifyReply): void;
 }
 
 /** Adds what happens around every handler. Call it before the routes are registered. */
 export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
-  const { log, routes, authenticator, idempotent, stopping, metrics } = parts;
+  const { log, routes, authenticator, idempotent, stopping, metrics, dashboard } = parts;
   routes.watch(instance);
   instance.decorateRequest('operation', undefined);
   instance.decorateRequest('principal', null);
@@ -87,7 +95,12 @@ export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
       throw new ProblemError('malformed_request', 'The request has no host header.');
     }
     // Before the body is read, as below.
-    if (request.is404) throw new NotFoundException();
+    if (request.is404) {
+      if (!dashboard.isPage(request)) throw new NotFoundException();
+      request.operation = dashboardPage;
+      dashboard.sendPage(request, reply);
+      return reply;
+    }
     const { operation } = request.routeOptions.config;
     request.operation = operation;
     // Who asks is settled before the body is read: a stranger cannot make us hold one.
@@ -102,6 +115,7 @@ export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
       reply.header('cache-control', 'no-store');
     }
     refuseForeignBody(request);
+    return undefined;
   });
 
   // A promise is only waited for by who uses the key: for the others two of them took 1 µs of each request.

@@ -81,7 +81,7 @@ async function call(method: string, path: string, body?: unknown, options: Optio
   return {
     status: response.status,
     headers: response.headers,
-    body: text === '' ? {} : (JSON.parse(text)),
+    body: text === '' ? {} : JSON.parse(text),
   };
 }
 
