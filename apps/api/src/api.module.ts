@@ -31,6 +31,7 @@ import { SessionCookie } from './http/session-cookie.js';
 import { Stopping } from './http/stopping.js';
 import { CONFIG, LOGGER } from './http/tokens.js';
 import { KeysController } from './keys/keys.controller.js';
+import { PortalSessionsController } from './portal/portal-sessions.controller.js';
 import { ReplaysController } from './replays/replays.controller.js';
 import { SessionsController } from './sessions/sessions.controller.js';
 import { SignatureChecksController } from './signature-checks/signature-checks.controller.js';
@@ -53,6 +54,7 @@ import { TenantsController } from './tenants/tenants.controller.js';
     TenantsController,
     KeysController,
     SessionsController,
+    PortalSessionsController,
   ],
   providers: [
     { provide: CONFIG, useFactory: () => loadConfig() },

@@ -49,6 +49,12 @@ export const errorCodes = {
     meaning:
       'A request with the cookie of a session needs the `csrfToken` of `GET /v1/session` in the header `x-csrf-token`, unless it only reads; and it may not come from a page of another site. With an API key neither is needed.',
   },
+  limit_not_yours: {
+    status: 403,
+    title: 'The limit is not yours to change',
+    meaning:
+      'How fast a subscription is sent to (`maxInFlight`, `rateLimit`) is set by the producer, and a session of the portal can only name it as it is; `errors` says how that is.',
+  },
   not_found: {
     status: 404,
     title: 'There is nothing at this address',
@@ -69,6 +75,11 @@ export const errorCodes = {
     status: 404,
     title: 'The API key does not exist',
     meaning: 'It was never made, was revoked, or belongs to another tenant.',
+  },
+  portal_session_not_found: {
+    status: 404,
+    title: 'The portal session does not exist',
+    meaning: 'It was never made, is over, or belongs to another tenant.',
   },
   event_not_found: {
     status: 404,

@@ -2,7 +2,7 @@ import { SCOPES } from '@posthorn/store';
 import { z } from 'zod';
 import { tenantId, timestamp } from '../http/field-schemas.js';
 import { operation } from '../http/operation.js';
-import { portalLook } from './portal-look.js';
+import { portalLook } from '../portal/portal-look.js';
 
 const session = z
   .object({

@@ -26,6 +26,7 @@ import { scopeOf, tenantFor, type Principal } from '../http/principal.js';
 import { ProblemError, type FieldError } from '../http/problem.js';
 import { completeRetryPolicy } from './complete-retry-policy.js';
 import { creationProblem } from './create-subscription.js';
+import { keepLimits } from './keep-limits.js';
 import { mergeHeaders } from './merge-headers.js';
 import { mergeMetadata, parsePatch } from './patch-subscription.js';
 import { refuseUnknownEventTypes, refuseUnknownOwnTypes } from './refuse-unknown-event-types.js';
@@ -70,6 +71,7 @@ export async function previewSubscription(
     (isTenantGiven && given.tenant === undefined
       ? undefined
       : await complaints.of('#/tenant', () => tenantFor(principal, given.tenant)));
+  await complaints.of('#', () => keepLimits(principal, given, stored, deps.rules.defaults));
   await checkTogether(deps, complaints, { given, stored, tenant });
   const { defaults } = deps.rules;
   const retry =
@@ -100,6 +102,7 @@ const ABOUT_VALUES: ReadonlySet<ErrorCode> = new Set([
   'url_refused',
   'event_type_unknown',
   'tenant_not_found',
+  'limit_not_yours',
   'subscription_limit_reached',
 ]);
 

@@ -20,11 +20,12 @@ import { bodyOf, optionalBodyOf, paramsOf, queryOf } from '../http/input.js';
 import { readJson } from '../http/json-body.js';
 import { Serves } from '../http/operation.js';
 import { pageRequestOf, sliceOf } from '../http/page-query.js';
-import { listScopeOf, principalOf, scopeOf, tenantFor } from '../http/principal.js';
+import { isPortal, listScopeOf, principalOf, scopeOf, tenantFor } from '../http/principal.js';
 import { ProblemError } from '../http/problem.js';
 import { CONFIG, LOGGER } from '../http/tokens.js';
 import { cancelBacklogOfDeleted } from './cancel-backlog-of-deleted.js';
 import { createSubscription } from './create-subscription.js';
+import { keepLimits } from './keep-limits.js';
 import { parsePatch, patchSubscription } from './patch-subscription.js';
 import {
   presentRotation,
@@ -80,8 +81,10 @@ export class SubscriptionsController {
   @Post()
   @Serves(createSubscriptionOperation)
   async create(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
-    const input = bodyOf(request, newSubscription);
-    const tenant = tenantFor(principalOf(request), input.tenant);
+    const { defaults } = this.deps.rules;
+    const principal = principalOf(request);
+    const input = keepLimits(principal, bodyOf(request, newSubscription), undefined, defaults);
+    const tenant = tenantFor(principal, input.tenant);
     const { stored, secret } = await createSubscription(this.deps, tenant, input);
     const { db, rules } = this.deps;
     const presented = presentSubscription(stored, undefined, rules.defaults, db.nowMs());
@@ -125,7 +128,12 @@ export class SubscriptionsController {
   @Serves(patchSubscriptionOperation)
   async patch(@Req() request: FastifyRequest): Promise<PresentedSubscription> {
     const { id, scope } = target(request);
-    const patch = parsePatch(readJson(request.body as Buffer | undefined));
+    const principal = principalOf(request);
+    const asked = parsePatch(readJson(request.body as Buffer | undefined));
+    const { db, rules } = this.deps;
+    const patch = isPortal(principal)
+      ? keepLimits(principal, asked, found(await getSubscription(db, scope, id)), rules.defaults)
+      : asked;
     return this.present(found(await patchSubscription(this.deps, scope, id, patch)));
   }
 

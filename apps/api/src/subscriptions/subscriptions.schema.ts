@@ -331,7 +331,13 @@ export const createSubscriptionOperation = operation({
       headers: { location: 'Where the subscription is.' },
     },
   },
-  problems: ['tenant_not_found', 'url_refused', 'event_type_unknown', 'subscription_limit_reached'],
+  problems: [
+    'tenant_not_found',
+    'limit_not_yours',
+    'url_refused',
+    'event_type_unknown',
+    'subscription_limit_reached',
+  ],
 });
 
 export const listSubscriptionsOperation = operation({
@@ -364,7 +370,7 @@ export const patchSubscriptionOperation = operation({
   params,
   body: subscriptionPatch,
   answers: answered('The subscription as it is now.'),
-  problems: ['subscription_not_found', 'url_refused', 'event_type_unknown'],
+  problems: ['subscription_not_found', 'limit_not_yours', 'url_refused', 'event_type_unknown'],
 });
 
 export const deleteSubscriptionOperation = operation({
