@@ -1,8 +1,11 @@
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
-import { expect } from '@jest/globals';
+import { expect, jest } from '@jest/globals';
 import type { Posthorn } from '@posthorn/testing';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+
+/** A test goes through several pages; what it waits for has bounds of its own. */
+jest.setTimeout(90_000);
 
 /** Anything on a page that takes longer than this counts as not happening. */
 const BOUND_MS = 15_000;
