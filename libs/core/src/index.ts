@@ -1,6 +1,15 @@
 export type { AddressPolicy } from './address-policy.js';
 export { addressPolicy } from './address-policy.js';
 export { checkCustomHeaders } from './custom-headers.js';
+export type {
+  CertificateFacts,
+  Diagnosis,
+  DiagnosisAudience,
+  DiagnosisFacts,
+  DiagnosisStep,
+} from './diagnosis.js';
+export { DIAGNOSIS_STEPS } from './diagnosis.js';
+export { diagnose } from './diagnose.js';
 export type { EnvelopeSpan } from './envelope.js';
 export { deliveryBody, scanEnvelopes } from './envelope.js';
 export { MAX_EVENT_TYPE_LENGTH, isEventType, isEventTypePattern, patternsMatching } from './event-type.js';
@@ -48,6 +57,7 @@ export type {
   SignatureVerdict,
 } from './signature-check.js';
 export { SIGNATURE_FINDING_CODES } from './signature-check.js';
+export { shownBody } from './shown-body.js';
 export { formatSecret, parseSecret, sign } from './signing.js';
 export type { HealthMove, HealthThresholds, SubscriptionHealth } from './subscription-health.js';
 export { nextHealth } from './subscription-health.js';

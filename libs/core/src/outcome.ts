@@ -73,7 +73,8 @@ export function parseRetryAfterMs(header: string | undefined, nowMs: number): nu
   return waitMs >= 0 ? Math.min(waitMs, MAX_RETRY_AFTER_MS) : undefined;
 }
 
-function httpDateMs(text: string, nowMs: number): number | undefined {
+/** An HTTP-date in milliseconds since 1970; `undefined` for anything else. Source: RFC 9110 §5.6.7. */
+export function httpDateMs(text: string, nowMs: number): number | undefined {
   const parts = HTTP_DATES.map((pattern) => pattern.exec(text)?.groups).find((found) => found !== undefined);
   if (parts === undefined) return undefined;
   const [day, hour, minute, second] = [parts.day, parts.hour, parts.minute, parts.second].map(Number);

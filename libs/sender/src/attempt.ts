@@ -2,7 +2,7 @@ import { outcomeOfStatus, type AttemptErrorCode, type Outcome } from '@posthorn/
 import type { Dispatcher } from 'undici';
 import { AttemptFailure, failureAtDeadline, failureFrom } from './attempt-failure.js';
 import { Expiring, type DeadlineWheel } from './deadline-wheel.js';
-import type { Dialling } from './dialler.js';
+import type { Dialling, DialWatch } from './dialler.js';
 import { receivedHeaders, retryAfterOf } from './received-headers.js';
 
 export interface OutgoingRequest {
@@ -78,6 +78,8 @@ const NO_BODY = Buffer.alloc(0);
 export class Attempt extends Expiring implements Dispatcher.DispatchHandler {
   /** Set while a connection is made for this attempt; stays unset on a kept one. */
   dialling: Dialling | undefined;
+  /** Of the connection that is made for this attempt, if it is to be watched. */
+  watch: DialWatch | undefined;
   private readonly startedMs = performance.now();
   private ended = false;
   private writtenMs = 0;
@@ -92,7 +94,7 @@ export class Attempt extends Expiring implements Dispatcher.DispatchHandler {
     private readonly connection: AttemptConnection,
     private readonly context: AttemptContext,
     private readonly resolve: (sent: SentAttempt) => void,
-    private readonly reject: (reason: unknown) => void,
+    private readonly reject: (reason: Error) => void,
   ) {
     super();
     context.deadlines.arm(this, request.timeoutMs);

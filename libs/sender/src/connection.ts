@@ -94,7 +94,7 @@ export class Connection implements AttemptConnection {
       callback(new Error('nobody waits for this connection'), null);
       return;
     }
-    attempt.dialling = new Dialling();
+    attempt.dialling = new Dialling(attempt.watch);
     this.address = null;
     this.dialler.dial(this.target, attempt.dialling, attempt.remainingMs).then(
       (socket) => {

@@ -1,5 +1,11 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls, createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
+import {
+  connect as connectTls,
+  createSecureContext,
+  rootCertificates,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls';
 import type { AddressPolicy } from '@posthorn/core';
 import { failureFrom, failureOf, type Step } from './attempt-failure.js';
 import type { NameResolver, ResolvedAddress } from './name-resolver.js';
@@ -10,6 +16,16 @@ const MAX_DIALLED = 4;
 /** An address of several gets at least this long; Node's own 250 ms fails receivers that are merely far away. */
 const MIN_ATTEMPT_MS = 250;
 
+/** Looks on while a connection is made, and changes nothing about it. */
+export interface DialWatch {
+  /** Every address of the host, before any is dialled. */
+  answered(answers: readonly (ResolvedAddress & { allowed: boolean })[]): void;
+  /** A socket that has begun to connect, to this address first. */
+  connecting(socket: Socket, first: string): void;
+  /** A socket that begins its TLS handshake. */
+  encrypting(socket: TLSSocket): void;
+}
+
 /** One connection being made: how far it is, how long each step took, and the way to stop it. */
 export class Dialling {
   step: Step = 'dns';
@@ -19,6 +35,8 @@ export class Dialling {
   tlsMs: number | null = null;
   isStopped = false;
   private socket: Socket | undefined;
+
+  constructor(readonly watch?: DialWatch) {}
 
   /** Ends the making of the connection at whatever step it is. */
   stop(): void {
@@ -83,16 +101,22 @@ export class Dialler {
 
   private async allowedAddresses(host: string, dialling: Dialling): Promise<readonly ResolvedAddress[]> {
     const family = isIP(host);
-    if (family === 4 || family === 6) return this.refuseForbidden(host, [{ address: host, family }]);
+    if (family === 4 || family === 6)
+      return this.refuseForbidden(host, [{ address: host, family }], dialling);
 
     const startedMs = performance.now();
     const answers = await this.names.lookup(host);
     dialling.dnsMs = performance.now() - startedMs;
-    return this.refuseForbidden(host, answers).slice(0, MAX_DIALLED);
+    return this.refuseForbidden(host, answers, dialling).slice(0, MAX_DIALLED);
   }
 
-  private refuseForbidden(host: string, answers: readonly ResolvedAddress[]): readonly ResolvedAddress[] {
+  private refuseForbidden(
+    host: string,
+    answers: readonly ResolvedAddress[],
+    { watch }: Dialling,
+  ): readonly ResolvedAddress[] {
     const allowed = answers.filter(({ address }) => this.policy.isAllowedFor(host, address));
+    watch?.answered(answers.map((answer) => ({ ...answer, allowed: allowed.includes(answer) })));
     // No answer of DNS but our own: whoever allows only one of the two loopback addresses means that one.
     const isOurOwn = host === 'localhost' || host.endsWith('.localhost');
     if (allowed.length === 0 || (allowed.length < answers.length && !isOurOwn))
@@ -121,6 +145,7 @@ export class Dialler {
       },
     });
     dialling.hold(socket);
+    dialling.watch?.connecting(socket, addresses[0]?.address ?? '');
     return new Promise((resolve, reject) => {
       socket.on('error', reject);
       socket.once('close', () => reject(new Error('closed')));
@@ -151,6 +176,7 @@ export class Dialler {
       rejectUnauthorized: true, // said aloud, so that NODE_TLS_REJECT_UNAUTHORIZED=0 changes nothing
     });
     dialling.hold(secured);
+    dialling.watch?.encrypting(secured);
     return new Promise((resolve, reject) => {
       secured.on('error', (error: NodeJS.ErrnoException) => {
         // Set by Node exactly when the handshake was fine and the certificate was not; its type says always.

@@ -1,4 +1,5 @@
 export type { AttemptPhases, OutgoingRequest, ReceivedResponse, SentAttempt } from './attempt.js';
+export type { DiagnosisRequest } from './diagnose-target.js';
 export type { Resolve, ResolvedAddress } from './name-resolver.js';
 export { Sender, type SenderOptions } from './sender.js';
 export { requestForm, type RequestForm } from './request-form.js';

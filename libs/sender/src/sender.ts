@@ -1,8 +1,9 @@
-import type { AddressPolicy } from '@posthorn/core';
+import type { AddressPolicy, Diagnosis, UrlRules } from '@posthorn/core';
 import { Attempt, type AttemptContext, type OutgoingRequest, type SentAttempt } from './attempt.js';
 import { AttemptFailure } from './attempt-failure.js';
 import { Connections } from './connections.js';
 import { DeadlineWheel } from './deadline-wheel.js';
+import { diagnoseTarget, type DiagnosisRequest } from './diagnose-target.js';
 import { Dialler } from './dialler.js';
 import { NameResolver, type Resolve } from './name-resolver.js';
 import { resolveByDns } from './resolve-by-dns.js';
@@ -39,20 +40,20 @@ const DEFAULT_MAX_BODY_BYTES = 16_384;
 export class Sender {
   private readonly deadlines = new DeadlineWheel();
   private readonly dns = resolveByDns();
+  private readonly rules: UrlRules;
   private readonly targets: Targets;
   private readonly connections: Connections;
   private readonly names: NameResolver;
   private readonly userAgent: string;
   private readonly context: AttemptContext;
-  private isClosed = false;
+  private readonly closing = new AbortController();
 
-  constructor(options: SenderOptions) {
-    const { policy, allowHttp, ownHosts = [], ca, resolve = this.dns.resolve } = options;
-    this.targets = new Targets({ policy, allowHttp, ownHosts });
-    this.names = new NameResolver({ resolve, deadlines: this.deadlines });
-    this.connections = new Connections(
-      new Dialler({ policy, names: this.names, ...(ca === undefined ? {} : { ca }) }),
-    );
+  constructor(private readonly options: SenderOptions) {
+    const { policy, allowHttp, ownHosts = [] } = options;
+    this.rules = { policy, allowHttp, ownHosts };
+    this.targets = new Targets(this.rules);
+    this.names = this.newNames();
+    this.connections = new Connections(this.newDialler(this.names));
     this.userAgent = options.userAgent;
     this.context = {
       deadlines: this.deadlines,
@@ -67,7 +68,7 @@ export class Sender {
    * @throws TypeError when the request cannot be written at all, such as a line break in a header
    */
   send(request: OutgoingRequest): Promise<SentAttempt> {
-    if (this.isClosed) {
+    if (this.closing.signal.aborted) {
       return Promise.reject(new DOMException('The attempt was not begun.', 'AbortError'));
     }
     const target = this.targets.check(request.url);
@@ -80,6 +81,19 @@ export class Sender {
     });
   }
 
+  /**
+   * Sends one signed test event over a connection of its own, with names resolved anew, and says of every step what it
+   * met and what to do. As bounded as {@link send}, and by 20 s.
+   *
+   * @throws DOMException named `AbortError` when `signal`, or the end of the sender, ends it before a status line came
+   */
+  diagnose(asked: DiagnosisRequest): Promise<Diagnosis> {
+    const { rules, targets, context, userAgent } = this;
+    const signal = AbortSignal.any([asked.signal, this.closing.signal]);
+    const dialler = this.newDialler(this.newNames());
+    return diagnoseTarget({ rules, targets, dialler, context, userAgent }, { ...asked, signal });
+  }
+
   /** Its connections now, and how its memory of names has done since the start. */
   counts(): { connections: { open: number; free: number }; names: { hits: number; misses: number } } {
     return { connections: this.connections.count(), names: { ...this.names.counts } };
@@ -87,9 +101,18 @@ export class Sender {
 
   /** Ends everything at once: attempts without a status line reject, connections are destroyed. */
   async close(): Promise<void> {
-    this.isClosed = true;
+    this.closing.abort();
     this.dns.cancel();
     await this.connections.close();
+  }
+
+  private newNames(): NameResolver {
+    return new NameResolver({ resolve: this.options.resolve ?? this.dns.resolve, deadlines: this.deadlines });
+  }
+
+  private newDialler(names: NameResolver): Dialler {
+    const { policy, ca } = this.options;
+    return new Dialler({ policy, names, ...(ca === undefined ? {} : { ca }) });
   }
 }
 

@@ -31,7 +31,7 @@ export {
   type Reply,
   type Respond,
 } from './receiver.js';
-export { RECEIVER_CERTIFICATE } from './receiver-certificate.js';
+export { EXPIRED_CERTIFICATE, LONE_CERTIFICATE, RECEIVER_CERTIFICATE } from './receiver-certificate.js';
 export { createTestStore, type TestStore } from './store.js';
 export { explained, planElsewhere, type ExplainedStatement, type Plan } from './explained.js';
 export { fillStore, replayId, subscriptionId, TENANTS, WAITING } from './waiting-store.js';

@@ -33,8 +33,8 @@ export interface ReceiverOptions {
   host?: string;
   /** Default: any free one. */
   port?: number;
-  /** HTTPS with the certificate of `receiver-certificate.ts`. */
-  tls?: boolean;
+  /** HTTPS with the certificate of `receiver-certificate.ts`, or with another one there, in PEM. */
+  tls?: boolean | string;
   /** Default: 200 to everything. */
   respond?: Respond | number[];
 }
@@ -145,7 +145,9 @@ export class Receiver {
 
 export async function startReceiver(options: ReceiverOptions = {}): Promise<Receiver> {
   const { host = '127.0.0.1', port = 0, tls = false, respond = [200] } = options;
-  const server = tls ? createHttpsServer({ cert: RECEIVER_CERTIFICATE, key: RECEIVER_KEY }) : createServer();
+  const server = tls
+    ? createHttpsServer({ cert: tls === true ? RECEIVER_CERTIFICATE : tls, key: RECEIVER_KEY })
+    : createServer();
   server.listen(port, host);
   await once(server, 'listening');
   return new Receiver(server, tls ? 'https' : 'http', host, respond);

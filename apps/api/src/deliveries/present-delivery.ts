@@ -1,5 +1,4 @@
-import { isUtf8 } from 'node:buffer';
-import { encodeId, nextAttemptMs, uuidTimeMs, waitOf } from '@posthorn/core';
+import { encodeId, nextAttemptMs, shownBody, uuidTimeMs, waitOf } from '@posthorn/core';
 import { flowFactsOf, type AttemptRow, type DeliveryRow } from '@posthorn/store';
 
 /** @param defaultMaxInFlight attempts at once of a subscription that names no limit */
@@ -72,7 +71,7 @@ function presentAttempt(row: AttemptRow) {
       row.url === null ? null : { url: row.url, headers: (row.request_headers ?? []).map(presentHeader) },
     response: row.response_headers && {
       headers: row.response_headers.map(presentHeader),
-      ...presentBody(row.response_body ?? Buffer.alloc(0), row.response_truncated),
+      ...shownBody(row.response_body ?? Buffer.alloc(0), row.response_truncated),
       truncated: row.response_truncated,
     },
   };
@@ -80,13 +79,4 @@ function presentAttempt(row: AttemptRow) {
 
 function presentHeader([name, value]: [string, string]): { name: string; value: string } {
   return { name, value };
-}
-
-/** A body that was cut may end within a character: up to three bytes of one are left out. */
-function presentBody(body: Buffer, truncated: boolean): { body: string; bodyEncoding: 'utf8' | 'base64' } {
-  for (let cut = 0; cut <= (truncated ? 3 : 0); cut += 1) {
-    const text = body.subarray(0, Math.max(0, body.length - cut));
-    if (isUtf8(text)) return { body: text.toString('utf8'), bodyEncoding: 'utf8' };
-  }
-  return { body: body.toString('base64'), bodyEncoding: 'base64' };
 }
