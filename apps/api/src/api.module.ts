@@ -7,9 +7,11 @@ import {
   Metrics,
   parseEncryptionKeys,
   SecretBox,
+  targetRules,
   type Config,
   type Logger,
 } from '@posthorn/runtime';
+import { Sender } from '@posthorn/sender';
 import { Database, EventIntake } from '@posthorn/store';
 import { DashboardController } from './dashboard/dashboard.controller.js';
 import { DashboardFiles } from './dashboard/dashboard-files.js';
@@ -35,6 +37,7 @@ import { PortalSessionsController } from './portal/portal-sessions.controller.js
 import { ReplaysController } from './replays/replays.controller.js';
 import { SessionsController } from './sessions/sessions.controller.js';
 import { SignatureChecksController } from './signature-checks/signature-checks.controller.js';
+import { DiagnosisController } from './subscriptions/diagnosis.controller.js';
 import { SubscriptionsController } from './subscriptions/subscriptions.controller.js';
 import { TenantsController } from './tenants/tenants.controller.js';
 
@@ -50,6 +53,7 @@ import { TenantsController } from './tenants/tenants.controller.js';
     ReplaysController,
     SubscriptionsController,
     SignatureChecksController,
+    DiagnosisController,
     EventTypesController,
     TenantsController,
     KeysController,
@@ -96,6 +100,12 @@ import { TenantsController } from './tenants/tenants.controller.js';
     {
       provide: SecretBox,
       useFactory: (config: Config) => new SecretBox(parseEncryptionKeys(config.ENCRYPTION_KEY)),
+      inject: [CONFIG],
+    },
+    {
+      // For diagnoses alone, and with the rules of a worker's: deliveries are the workers' business.
+      provide: Sender,
+      useFactory: (config: Config) => new Sender({ ...targetRules(config), userAgent: config.USER_AGENT }),
       inject: [CONFIG],
     },
     {
@@ -161,10 +171,12 @@ export class ApiModule implements OnApplicationShutdown {
   constructor(
     private readonly queue: HintQueue,
     private readonly db: Database,
+    private readonly sender: Sender,
   ) {}
 
   /** After the last request was answered. */
   async onApplicationShutdown(): Promise<void> {
+    await this.sender.close();
     await this.queue.close();
     await this.db.close();
   }

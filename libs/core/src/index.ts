@@ -8,7 +8,6 @@ export type {
   DiagnosisFacts,
   DiagnosisStep,
 } from './diagnosis.js';
-export { DIAGNOSIS_STEPS } from './diagnosis.js';
 export { diagnose } from './diagnose.js';
 export type { EnvelopeSpan } from './envelope.js';
 export { deliveryBody, scanEnvelopes } from './envelope.js';

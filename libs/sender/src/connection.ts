@@ -109,7 +109,8 @@ export class Connection implements AttemptConnection {
   }
 }
 
-function addressOf(socket: Socket): string {
+/** `address:port` of the peer. */
+export function addressOf(socket: Socket): string {
   const { remoteAddress = '', remotePort = 0 } = socket;
   return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
 }

@@ -246,6 +246,7 @@ describe('of a certificate', () => {
         },
       });
       expect(verdicts(diagnosis)).toBe('ooofsss');
+      expect(step(diagnosis, 'tcp').details.address).toBe(`127.0.0.1:${receiver.port}`);
       expect(receiver.requests).toEqual([]);
       expect(diagnosis.testEventId).toBeNull();
     },

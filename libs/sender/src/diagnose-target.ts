@@ -113,7 +113,7 @@ async function gather(
         : { step: STEPS[step], code: sent.errorCode, detail: sent.errorDetail ?? sent.errorCode },
     answers: watch.answers,
     dialled: watch.dialled,
-    address: sent.address,
+    address: watch.address,
     tls: watch.tls && { ...watch.tls, daysLeft: daysLeft(watch.tls.chain, nowMs) },
     request: {
       headers: JSON.parse(request.shownHeaders) as [string, string][],

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import type { CertificateFacts, DiagnosisFacts } from '@posthorn/core';
+import { addressOf } from './connection.js';
 import type { DialWatch } from './dialler.js';
 import type { ResolvedAddress } from './name-resolver.js';
 
@@ -12,6 +13,8 @@ const MAX_TEXT_LENGTH = 300;
 /** What one connection met while it was made. Only ever looks: what it hears decides nothing. */
 export class DialFacts implements DialWatch {
   answers: { address: string; family: 4 | 6; allowed: boolean }[] | null = null;
+  /** `address:port` of the peer, whatever the policy thinks of it. */
+  address: string | null = null;
   readonly dialled: { address: string; error: string | null }[] = [];
   tls: Omit<NonNullable<DiagnosisFacts['tls']>, 'daysLeft'> | null = null;
 
@@ -26,6 +29,7 @@ export class DialFacts implements DialWatch {
       const one = dialled.findLast((each) => each.address === address);
       if (one) one.error = error;
     };
+    socket.once('connect', () => (this.address = addressOf(socket)));
     // That of the first is over before anybody could listen, or comes now.
     socket.on('connectionAttempt', (address: string) => {
       if (!dialled.some((one) => one.address === address)) dialled.push({ address, error: null });

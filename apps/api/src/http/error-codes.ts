@@ -168,6 +168,11 @@ export const errorCodes = {
     title: 'The subscription has as many live signing secrets as it may have',
     meaning: 'Wait until the overlap of an earlier rotation ends, or rotate with an `overlapMs` of 0.',
   },
+  diagnosis_running: {
+    status: 409,
+    title: 'The subscription is being diagnosed already',
+    meaning: 'Wait for the first one to end, at most 20 s, and ask again after `retry-after` seconds.',
+  },
   request_too_large: {
     status: 413,
     title: 'The request is too large',
@@ -228,6 +233,12 @@ export const errorCodes = {
     meaning:
       'This deployment is strict: add the event type to the catalogue first. Or the subscription is of the tenant `_system` and asks for what Posthorn never tells there; `detail` names what it tells.',
   },
+  diagnosis_limit_reached: {
+    status: 429,
+    title: 'As many diagnoses are being made as may be made at once',
+    meaning:
+      'An api process makes four at once, each at most 20 s long. Ask again after `retry-after` seconds.',
+  },
   header_too_large: {
     status: 431,
     title: 'The headers are too large',
@@ -244,6 +255,12 @@ export const errorCodes = {
     title: 'The test was not attempted in time',
     meaning:
       'It is stored, but no worker has finished it: see that one runs, and look at the delivery named in `detail`. It may still be sent.',
+  },
+  diagnosis_cancelled: {
+    status: 503,
+    title: 'The diagnosis was broken off',
+    meaning:
+      'The process that made it is stopping, or its client hung up. Nothing was changed: ask again after `retry-after` seconds.',
   },
   unavailable: {
     status: 503,

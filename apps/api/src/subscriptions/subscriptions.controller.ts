@@ -16,12 +16,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { showDelivery } from '../deliveries/show-delivery.js';
 import { HintSender } from '../hint-sender.js';
 import { page, type Page } from '../http/cursor.js';
-import { bodyOf, optionalBodyOf, paramsOf, queryOf } from '../http/input.js';
+import { bodyOf, optionalBodyOf, queryOf } from '../http/input.js';
 import { readJson } from '../http/json-body.js';
 import { Serves } from '../http/operation.js';
 import { pageRequestOf, sliceOf } from '../http/page-query.js';
-import { isPortal, listScopeOf, principalOf, scopeOf, tenantFor } from '../http/principal.js';
-import { ProblemError } from '../http/problem.js';
+import { isPortal, listScopeOf, principalOf, tenantFor } from '../http/principal.js';
 import { CONFIG, LOGGER } from '../http/tokens.js';
 import { cancelBacklogOfDeleted } from './cancel-backlog-of-deleted.js';
 import { createSubscription } from './create-subscription.js';
@@ -37,6 +36,7 @@ import { previewSubscription } from './preview-subscription.js';
 import { previewSubscriptionOperation } from './preview-subscription.schema.js';
 import { rotateSecret } from './rotate-secret.js';
 import { subscriptionRules, type SubscriptionDeps } from './subscription-rules.js';
+import { found, notFound, target } from './subscription-target.js';
 import {
   createSubscriptionOperation,
   deleteSubscriptionOperation,
@@ -49,7 +49,6 @@ import {
   revealSecretsOperation,
   rotateSecretOperation,
   secretRotation,
-  subscriptionPath,
   subscriptionsQuery,
   testRequest,
   testSubscriptionOperation,
@@ -207,20 +206,4 @@ export class SubscriptionsController {
       subscriptionId: encodeId('sub', id),
     });
   }
-}
-
-/** The subscription a path names, and whose it may be; an id that we never made is one that does not exist. */
-function target(request: FastifyRequest) {
-  const { id } = paramsOf(request, subscriptionPath);
-  if (id === undefined) throw notFound();
-  return { id, scope: scopeOf(principalOf(request)) };
-}
-
-function found<T>(value: T | undefined): T {
-  if (value === undefined) throw notFound();
-  return value;
-}
-
-function notFound(): ProblemError {
-  return new ProblemError('subscription_not_found', 'There is no subscription of this id.');
 }

@@ -833,6 +833,7 @@ async function expectUnknown(id: string, key: string): Promise<void> {
     ['POST', `/${id}/pause`],
     ['POST', `/${id}/resume`],
     ['POST', `/${id}/test`],
+    ['POST', `/${id}/diagnose`],
     ['GET', `/${id}/secret`],
     ['POST', `/${id}/secret/rotate`],
   ];
