@@ -16,6 +16,7 @@ import { Database, EventIntake } from '@posthorn/store';
 import { DashboardController } from './dashboard/dashboard.controller.js';
 import { DashboardFiles } from './dashboard/dashboard-files.js';
 import { DeliveriesController } from './deliveries/deliveries.controller.js';
+import { DeploymentController } from './deployment/deployment.controller.js';
 import type { EmitDeps } from './events/emit-events.js';
 import { EMIT } from './events/emit-route.js';
 import { EventsController } from './events/events.controller.js';
@@ -54,6 +55,7 @@ import { TenantsController } from './tenants/tenants.controller.js';
     SubscriptionsController,
     SignatureChecksController,
     DiagnosisController,
+    DeploymentController,
     EventTypesController,
     TenantsController,
     KeysController,

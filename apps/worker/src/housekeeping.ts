@@ -1,8 +1,6 @@
 import type { Logger } from '@posthorn/runtime';
-import { giveUpDuty, holdDuty, type Database } from '@posthorn/store';
+import { giveUpDuty, holdDuty, HOUSEKEEPING, type Database } from '@posthorn/store';
 import { Complaints } from './complaints.js';
-
-const DUTY = 'housekeeping';
 
 export interface HousekeepingOptions {
   /** Names this process; unique. */
@@ -57,13 +55,13 @@ export class Housekeeping {
   }
 
   async giveUp(): Promise<void> {
-    if (this.holding) await giveUpDuty(this.db, DUTY, this.options.holder);
+    if (this.holding) await giveUpDuty(this.db, HOUSEKEEPING, this.options.holder);
     this.holding = false;
   }
 
   private async hold(): Promise<boolean> {
     const askedAtMs = performance.now();
-    const held = await holdDuty(this.db, DUTY, this.options.holder, this.options.leaseMs);
+    const held = await holdDuty(this.db, HOUSEKEEPING, this.options.holder, this.options.leaseMs);
     if (held !== this.holding) this.logger.info(held ? 'housekeeping.taken_over' : 'housekeeping.lost');
     this.holding = held;
     this.heldUntilMs = askedAtMs + this.options.leaseMs;

@@ -6,6 +6,7 @@ export { createLogger, type Logger } from './logger.js';
 export { BATCH, countingLogger, LATENCY_S, Metrics, WAIT_S, type Spread, type Tally } from './metrics.js';
 export { ownHosts } from './own-hosts.js';
 export { SecretBox } from './secret-box.js';
+export { shownSettings, type ShownSetting } from './shown-settings.js';
 export { StorageFigures, type AskedDatabase, type AskedQueue } from './storage-figures.js';
 export { targetRules } from './target-rules.js';
 export { PROJECT_FOLDER, VERSION } from './version.js';

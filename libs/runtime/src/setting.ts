@@ -21,7 +21,12 @@ export interface Kind<Value> {
   schema: z.ZodType<Value, string>;
   /** A wrong value of this kind is not quoted back: it may hold a password. */
   confidential?: true;
+  /** What of a text may be shown to an operator. Absent: nothing, so that a new kind is hidden until somebody thought of it. */
+  shown?: (text: string) => string;
 }
+
+/** For kinds whose values cannot hold a secret. */
+export const shownWhole = (text: string): string => text;
 
 /** One row of the settings table. */
 export interface Setting<Value> {
@@ -29,6 +34,8 @@ export interface Setting<Value> {
   accepts: string;
   schema: z.ZodType<unknown, string>;
   confidential: boolean;
+  /** See `Kind`. */
+  shown: ((text: string) => string) | undefined;
   required: boolean;
   /** Text the variable has when it is not set, read by the same schema. Absent: the value is `undefined`. */
   defaultText: string | undefined;
@@ -51,6 +58,7 @@ function setting<Value>(row: Row<unknown>, rest: Partial<Setting<Value>>): Setti
     accepts: row.kind.accepts,
     schema: row.kind.schema,
     confidential: row.kind.confidential ?? false,
+    shown: row.kind.shown,
     required: false,
     defaultText: undefined,
     defaultShown: undefined,
@@ -96,6 +104,7 @@ export function defaulting<Value>(
 export function integer(min: number, max: number): Kind<number> {
   return {
     accepts: `a whole number from ${min} to ${max}`,
+    shown: shownWhole,
     schema: z
       .string()
       .regex(/^\d{1,15}$/)
@@ -107,6 +116,7 @@ export function integer(min: number, max: number): Kind<number> {
 export function decimal(min: number, max: number): Kind<number> {
   return {
     accepts: `a number from ${min} to ${max}`,
+    shown: shownWhole,
     schema: z
       .string()
       .regex(/^\d{1,9}(\.\d{1,9})?$/)
@@ -118,6 +128,7 @@ export function decimal(min: number, max: number): Kind<number> {
 export function oneOf<const Word extends string>(...words: readonly Word[]): Kind<Word> {
   return {
     accepts: words.map((word) => `\`${word}\``).join(' or '),
+    shown: shownWhole,
     schema: z.string().refine((line): line is Word => (words as readonly string[]).includes(line)),
   };
 }
@@ -155,10 +166,20 @@ export function url(
   return {
     accepts,
     confidential: true,
+    shown: withoutCredentials,
     schema: z.string().refine((line) => {
       if (!URL.canParse(line)) return false;
       const parsed = new URL(line);
       return protocols.includes(parsed.protocol) && check(parsed);
     }),
   };
+}
+
+/** Where a URL leads and as whom. The query is left out as well: drivers take passwords and keys there too. */
+function withoutCredentials(line: string): string {
+  const parsed = new URL(line);
+  parsed.password = '';
+  parsed.search = '';
+  parsed.hash = '';
+  return parsed.href;
 }

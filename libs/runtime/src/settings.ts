@@ -13,6 +13,7 @@ import {
   oneOf,
   optional,
   required,
+  shownWhole,
   text,
   url,
   type Kind,
@@ -37,18 +38,23 @@ const publicUrl = url(
 const port = integer(0, 65_535);
 const bindHost: Kind<string> = {
   accepts: 'an IP address or a host name of this machine',
+  shown: shownWhole,
   schema: z.string().refine((line) => isIP(line) !== 0 || /^[A-Za-z0-9.-]{1,253}$/.test(line)),
 };
-const userAgent = text(
-  '1 to 256 printable ASCII characters',
-  /^[\x21-\x7e](?:[\x20-\x7e]{0,254}[\x21-\x7e])?$/,
-);
-const origins = list(
-  'origins such as `https://app.example.com`, separated by commas',
-  // What is written into a header: an origin and nothing after it.
-  z.string().refine((line) => URL.canParse(line) && new URL(line).origin === line && /^https?:/.test(line)),
-);
-const delaysMs = list(
+/** Every receiver is told it. */
+const userAgent: Kind<string> = {
+  ...text('1 to 256 printable ASCII characters', /^[\x21-\x7e](?:[\x20-\x7e]{0,254}[\x21-\x7e])?$/),
+  shown: shownWhole,
+};
+const origins: Kind<readonly string[]> = {
+  ...list(
+    'origins such as `https://app.example.com`, separated by commas',
+    // What is written into a header: an origin and nothing after it.
+    z.string().refine((line) => URL.canParse(line) && new URL(line).origin === line && /^https?:/.test(line)),
+  ),
+  shown: shownWhole,
+};
+const delays = list(
   '1 to 50 whole numbers of milliseconds, each at most 2592000000, separated by commas',
   z
     .string()
@@ -57,9 +63,12 @@ const delaysMs = list(
     .pipe(z.number().max(30 * DAY)),
 );
 
+const delaysMs: typeof delays = { ...delays, shown: shownWhole };
+
 const targetList = list('addresses, CIDR ranges or host names separated by commas', z.string().max(300));
 const privateTargets: Kind<readonly string[]> = {
   ...targetList,
+  shown: shownWhole,
   schema: targetList.schema.superRefine((entries, context) => {
     try {
       addressPolicy(entries);

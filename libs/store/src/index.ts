@@ -55,7 +55,15 @@ export {
 } from './sql/replays.js';
 export { finishReplay, walkReplay, withdrawReplay, type WalkResult } from './sql/walk-replay.js';
 export { countBacklogs, type Backlog } from './sql/count-backlogs.js';
-export { giveUpDuty, holdDuty } from './sql/hold-duty.js';
+export {
+  databaseSizeBytes,
+  databaseVersion,
+  holderOf,
+  partitionSizes,
+  ranMigrations,
+  type PartitionSize,
+} from './sql/deployment-facts.js';
+export { giveUpDuty, holdDuty, HOUSEKEEPING } from './sql/hold-duty.js';
 export {
   countOpenDeliveries,
   readWaitAges,

@@ -1,5 +1,8 @@
 import type { Database } from '../database.js';
 
+/** The duty that one worker at a time has. */
+export const HOUSEKEEPING = 'housekeeping';
+
 /**
  * Takes or renews a duty for `leaseMs` on the database's clock; true when `holder` has it now.
  *
