@@ -39,6 +39,7 @@ import { ReplaysController } from './replays/replays.controller.js';
 import { SessionsController } from './sessions/sessions.controller.js';
 import { SignatureChecksController } from './signature-checks/signature-checks.controller.js';
 import { DiagnosisController } from './subscriptions/diagnosis.controller.js';
+import { StatisticsController } from './statistics/statistics.controller.js';
 import { SubscriptionsController } from './subscriptions/subscriptions.controller.js';
 import { TenantsController } from './tenants/tenants.controller.js';
 
@@ -56,6 +57,7 @@ import { TenantsController } from './tenants/tenants.controller.js';
     SignatureChecksController,
     DiagnosisController,
     DeploymentController,
+    StatisticsController,
     EventTypesController,
     TenantsController,
     KeysController,

@@ -4,6 +4,8 @@ import {
   deleteExpiredKeys,
   deleteExpiredSessions,
   deleteOldReplays,
+  deleteOldStatistics,
+  deleteStatisticsOfDeleted,
   ensurePartitions,
   recountInFlight,
   type Database,
@@ -56,8 +58,30 @@ export function chores(db: Database, logger: Logger, options: ChoreOptions): Cho
         return false;
       },
     },
+    { name: 'delete old statistics', run: deleteStatistics(db, options.clocks) },
     ...retentionChores(db, logger, options),
   ];
+}
+
+/** By the minute for as long as charts show minutes; by the hour as long as the log. */
+const STATISTICS_MINUTES_KEPT_MS = 3 * 86_400_000;
+/** Walks from tenant to tenant, for what is deleted seldom. */
+const DELETED_TENANTS_MS = 60_000;
+
+function deleteStatistics(db: Database, clocks: RetentionClocks): Chore['run'] {
+  const keptMs = { minutes: Math.min(STATISTICS_MINUTES_KEPT_MS, clocks.logMs), hours: clocks.logMs };
+  let walkAtMs = 0;
+  return async () => {
+    const nowMs = performance.now();
+    let more = false;
+    for (const by of ['minutes', 'hours'] as const) {
+      more = (await inChunks(() => deleteOldStatistics(db, by, keptMs[by], CHUNK))) || more;
+      if (nowMs < walkAtMs) continue;
+      more = (await inChunks(() => deleteStatisticsOfDeleted(db, by, CHUNK))) || more;
+    }
+    if (nowMs >= walkAtMs && !more) walkAtMs = nowMs + DELETED_TENANTS_MS;
+    return more;
+  };
 }
 
 /** True when it stopped at its bound rather than at the end. */

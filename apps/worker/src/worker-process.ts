@@ -3,7 +3,7 @@ import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/comm
 import { migrations } from '@posthorn/migrations';
 import type { HintConsumer, HintQueue } from '@posthorn/queue';
 import { ConfigError, type Config, type Logger, type SecretBox } from '@posthorn/runtime';
-import { opensStoredSecrets, storeReadiness, Unavailable, type Database } from '@posthorn/store';
+import { foldTallies, opensStoredSecrets, storeReadiness, Unavailable, type Database } from '@posthorn/store';
 import type { BacklogWatch } from './backlog-watch.js';
 import { Complaints } from './complaints.js';
 import type { DeliveryEngine } from './delivery-engine.js';
@@ -30,6 +30,10 @@ export interface WorkerParts {
 
 const WAIT_FOR_DATABASE_MS = 500;
 const REPLAY_INTERVAL_MS = 1_000;
+/** What is not folded is read by everybody who asks for statistics, as a whole. */
+const FOLD_INTERVAL_MS = 2_000;
+/** Batches of attempts in one statement. */
+const FOLD_AT_ONCE = 500;
 
 /** The life of a worker: starts its loops when the database answers, stops them within a bound. */
 export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -86,7 +90,7 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
   }
 
   private async start(): Promise<void> {
-    const { config, queue, engine, dueWatch, backlogWatch, housekeeping, replays, logger } = this.parts;
+    const { config, db, queue, engine, dueWatch, backlogWatch, housekeeping, replays, logger } = this.parts;
     await this.waitForDatabase();
     if (this.stopping) return;
     this.loops = [
@@ -102,6 +106,11 @@ export class WorkerProcess implements OnApplicationBootstrap, OnApplicationShutd
         () => housekeeping.round(),
         config.HOUSEKEEPING_INTERVAL_MS,
         (error) => this.complaints.tell('housekeeping.failed', error),
+      ),
+      repeat(
+        async () => housekeeping.isHolder() && (await foldTallies(db, FOLD_AT_ONCE)) === FOLD_AT_ONCE,
+        FOLD_INTERVAL_MS,
+        (error) => this.complaints.tell('statistics.not_folded', error),
       ),
       repeat(
         () => replays.round(),

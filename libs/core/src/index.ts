@@ -9,6 +9,7 @@ export type {
   DiagnosisStep,
 } from './diagnosis.js';
 export { diagnose } from './diagnose.js';
+export { DURATION_BUCKETS, durationBucket, durationPercentile } from './duration-buckets.js';
 export type { EnvelopeSpan } from './envelope.js';
 export { deliveryBody, scanEnvelopes } from './envelope.js';
 export { MAX_EVENT_TYPE_LENGTH, isEventType, isEventTypePattern, patternsMatching } from './event-type.js';

@@ -72,6 +72,29 @@ export {
 } from './sql/count-open-deliveries.js';
 export { countSubscriptions, type SubscriptionCounts } from './sql/count-subscriptions.js';
 export {
+  deleteOldStatistics,
+  deleteStatisticsOfDeleted,
+  foldTallies,
+  type StatisticsBy,
+} from './sql/fold-tallies.js';
+export {
+  rankSubscriptions,
+  readStatistics,
+  readStatisticsOfSubscriptions,
+  type StatisticsRange,
+  type StatisticsRank,
+  type StatisticsStep,
+  type StatisticsSubject,
+  type SubscriptionStep,
+} from './sql/read-statistics.js';
+export {
+  oldestBacklogs,
+  readStanding,
+  readStandingOf,
+  type Standing,
+  type SubscriptionStanding,
+} from './sql/read-standing.js';
+export {
   listDeliveries,
   readAttempts,
   readDelivery,

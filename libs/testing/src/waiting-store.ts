@@ -68,6 +68,7 @@ export async function fillStore(
     await addPartitions(query);
     await addSubscriptions(query);
     if (hasLog) await addLog(query);
+    if (hasLog) await addStatistics(query);
     await withoutIndexes(query, 'open_deliveries', () => addOpenDeliveries(query, parked));
     await addTheRest(query);
     await vacuum(query);
@@ -196,6 +197,38 @@ async function addLog(query: Query): Promise<void> {
     text: `
       insert into posthorn.response_bodies (delivery_id, number, body)
       select id, 1, '\\x00' from log where n % 5 = 0 order by id`,
+  });
+}
+
+/** An hour of minutes and a day of hours of those that are logged, and what was tallied since. */
+async function addStatistics(query: Query): Promise<void> {
+  const { from, to } = WAITING.logged;
+  for (const [table, unit, units] of [
+    ['statistics_minutes', 'minute', 60],
+    ['statistics_hours', 'hour', 24],
+  ] as const) {
+    await query({
+      text: `
+        insert into posthorn.${table} (at, tenant, subscription_id, accepted, rejected, unreachable, blocked, lost,
+                                       succeeded, exhausted, attempt_ms_3, attempt_ms_4, delivery_ms_7)
+        select date_trunc('${unit}', now()) - ago * interval '1 ${unit}', 'tenant' || n % ${TENANTS}, ${SUBSCRIPTION}, 50,
+               case when n % 53 = 0 then 1 else 0 end, 0, 0, 0, 50, 0, 30, 20, 50
+          from generate_series(${units - 1}, 0, -1) ago cross join generate_series(${from}, ${to}) n
+         where n % ${units} < 24 order by 1`,
+    });
+    await query({
+      text: `
+        insert into posthorn.${table} (at, tenant, subscription_id, accepted, rejected, unreachable, blocked, lost,
+                                       succeeded, exhausted)
+        select at, coalesce(tenant, '*'), '00000000-0000-0000-0000-000000000000', sum(accepted), sum(rejected), 0, 0, 0,
+               sum(succeeded), 0
+          from posthorn.${table} group by grouping sets ((at, tenant), (at))`,
+    });
+  }
+  await query({
+    text: `
+      insert into posthorn.tallies (subscription_ids, marks)
+      select array_agg(${SUBSCRIPTION}), array_agg(8 + 32 * 4) from generate_series(${from}, ${from} + 7999) n group by n / 20`,
   });
 }
 

@@ -1,7 +1,8 @@
 import { SYSTEM_TENANT } from '@posthorn/core';
-import { IsNull } from 'typeorm';
+import { IsNull, type EntityManager } from 'typeorm';
 import type { Database } from '../database.js';
 import type { Slice } from '../slice.js';
+import { NO_SUBSCRIPTION } from '../sql/statistics-columns.js';
 import { tenantFilter, type TenantScope } from '../tenant-scope.js';
 import { ApiKey } from './api-key.js';
 import { inTransaction, reachable } from './control-plane.js';
@@ -49,7 +50,8 @@ export type DeleteTenantResult =
  * same transaction: its subscriptions become tombstones and its keys stop working.
  *
  * Its events and deliveries stay in the log until their retention ends; open deliveries are ended by
- * `cancelOpenDeliveriesOfDeleted`. An event or subscription for it makes the tenant anew, unless the
+ * `cancelOpenDeliveriesOfDeleted`. Its statistics go at once, those of its subscriptions by
+ * `deleteStatisticsOfDeleted`. An event or subscription for it makes the tenant anew, unless the
  * deployment is strict.
  *
  * Locks: the tenant's row, which whoever creates a subscription locks too.
@@ -71,7 +73,18 @@ export async function deleteTenant(
       const apiKeys = await manager.countBy(ApiKey, { tenant: id });
       if (subscriptions + apiKeys > 0) return { result: 'not_empty', subscriptions, apiKeys };
     }
+    await forgetStatistics(manager, id);
     await manager.delete(Tenant, { id }); // its keys go with it: api_keys.tenant is "on delete cascade"
     return { result: 'deleted' };
   });
+}
+
+/** Those of the tenant as a whole, so that one of the same name begins at nothing. */
+async function forgetStatistics(manager: EntityManager, tenant: string): Promise<void> {
+  for (const table of ['statistics_minutes', 'statistics_hours']) {
+    await manager.query(`delete from posthorn.${table} where tenant = $1 and subscription_id = $2`, [
+      tenant,
+      NO_SUBSCRIPTION,
+    ]);
+  }
 }

@@ -45,6 +45,7 @@ import { eraseAgain } from './erase-payload.js';
 import { expireDeliveries, expireDeliveriesOfTenants } from './expire-deliveries.js';
 import { readEventToExplain, readExplanationFacts } from './explain-event.js';
 import { unknownEventTypes, unknownTenants } from './find-unknown.js';
+import { deleteOldStatistics, deleteStatisticsOfDeleted, foldTallies } from './fold-tallies.js';
 import { giveUpDuty, holdDuty } from './hold-duty.js';
 import { answerKeys, deleteExpiredKeys, readKeys, releaseKeys, takeKeys } from './idempotency-keys.js';
 import { listDeliveries, readAttempts, readDelivery, type DeliveryFilter } from './list-deliveries.js';
@@ -53,6 +54,8 @@ import { matchingEventTypes } from './matching-event-types.js';
 import { moveSubscription } from './move-subscription.js';
 import { lookAtDue, offerNow } from './offer-due.js';
 import { pickBacklog } from './pick-backlog.js';
+import { oldestBacklogs, readStanding, readStandingOf } from './read-standing.js';
+import { rankSubscriptions, readStatistics, readStatisticsOfSubscriptions } from './read-statistics.js';
 import { recordAttempts, type AttemptRecord } from './record-attempts.js';
 import {
   cancelReplay,
@@ -99,6 +102,7 @@ const LARGE = new Set([
     `${name}_pdate`,
   ]),
   ...['idempotency_keys', 'api_keys', 'sessions', 'event_types', 'replays'],
+  ...['tallies', 'statistics_minutes', 'statistics_hours'],
 ]);
 
 let store: TestStore;
@@ -484,6 +488,25 @@ const HOUSEKEEPING: Record<string, Case> = {
     pages: { 'oldest-open': 20 },
   },
   'how long work waits': { run: (on) => readWaitAges(on, 15_000), pages: { 'read-wait-ages': 15_000 } },
+  'what was tallied': {
+    run: (on) => foldTallies(on, 500),
+    pages: { 'fold-tallies-500': 500_000 },
+    scans: ['tallies'], // taken from their beginning
+  },
+  'old statistics': {
+    run: async (on) => {
+      await deleteOldStatistics(on, 'minutes', 3_600_000, 100);
+      await deleteOldStatistics(on, 'hours', DAY_MS / 2, 100);
+      await deleteStatisticsOfDeleted(on, 'minutes', 100);
+      await deleteStatisticsOfDeleted(on, 'hours', 100);
+    },
+    pages: {
+      'delete-old-statistics-minutes': 1000,
+      'delete-old-statistics-hours': 1000,
+      'delete-statistics-of-deleted-minutes': 4000,
+      'delete-statistics-of-deleted-hours': 4000,
+    },
+  },
   'how many are open': {
     run: (on) => countOpenDeliveries(on),
     pages: { 'count-open-deliveries': Infinity },
@@ -697,7 +720,79 @@ const LISTS: Record<string, Case> = {
   'event types': { run: (on) => listEventTypes(on, PAGE), pages: 50, rows: 51 },
 };
 
-const GROUPS = { HOT, HOUSEKEEPING, REPLAYS, LISTS };
+const LAST_DAY = {
+  sinceMs: Date.now() - DAY_MS,
+  untilMs: Date.now(),
+  stepMs: DAY_MS / 24,
+  by: 'hours',
+} as const;
+const LAST_HOUR = { ...LAST_DAY, sinceMs: Date.now() - DAY_MS / 24, stepMs: 60_000, by: 'minutes' } as const;
+const hundred = Array.from({ length: 100 }, (_, n) => subscriptionId(WAITING.logged.from + n));
+
+const STATISTICS: Record<string, Case> = {
+  'of a time': {
+    run: async (on) => {
+      await readStatistics(on, { scope: ALL, subscriptionId: null }, LAST_HOUR);
+      await readStatistics(on, { scope: of(SELECTED % TENANTS), subscriptionId: SUBSCRIPTION }, LAST_DAY);
+    },
+    pages: { 'read-statistics-minutes': 35_000, 'read-statistics-hours': 35_000 },
+    scans: ['tallies'],
+  },
+  'of subscriptions': {
+    run: async (on) => {
+      await readStatisticsOfSubscriptions(on, hundred, LAST_HOUR);
+      await readStatisticsOfSubscriptions(on, hundred, LAST_DAY);
+    },
+    pages: {
+      'read-statistics-of-subscriptions-minutes': 5000,
+      'read-statistics-of-subscriptions-hours': 5000,
+    },
+    scans: ['tallies'],
+  },
+  'which subscriptions stand out': {
+    run: async (on) => {
+      for (const rank of ['failures', 'attempts'] as const) {
+        for (const range of [LAST_HOUR, LAST_DAY]) {
+          await rankSubscriptions(on, ALL, rank, range, 50);
+          await rankSubscriptions(on, of(7), rank, range, 50);
+        }
+      }
+    },
+    pages: {
+      'rank-subscriptions-failures-minutes': 10_000,
+      'rank-subscriptions-failures-hours': 10_000,
+      'rank-subscriptions-attempts-minutes': 15_000,
+      'rank-subscriptions-attempts-hours': 60_000,
+      'rank-subscriptions-failures-of-tenant-minutes': 3000,
+      'rank-subscriptions-failures-of-tenant-hours': 3000,
+      'rank-subscriptions-attempts-of-tenant-minutes': 3000,
+      'rank-subscriptions-attempts-of-tenant-hours': 3000,
+    },
+  },
+  'which backlogs are oldest': {
+    run: async (on) => {
+      await oldestBacklogs(on, ALL, 500);
+      await oldestBacklogs(on, of(7), 500);
+    },
+    pages: { 'oldest-backlogs': 40_000, 'oldest-backlogs-of-tenant': 1500 },
+    scans: ['flows'],
+  },
+  'how things stand': {
+    run: async (on) => {
+      await readStanding(on, ALL, 15_000);
+      await readStanding(on, of(7), 15_000);
+      await readStandingOf(on, ALL, hundred);
+    },
+    pages: {
+      'read-standing-of-subscriptions': 3000,
+      'read-standing': 30_000,
+      'read-standing-of-tenant': 15_000,
+    },
+    scans: ['flows', 'open_deliveries'], // of which it stops at the bound
+  },
+};
+
+const GROUPS = { HOT, HOUSEKEEPING, REPLAYS, LISTS, STATISTICS };
 
 /** Statements that read none of our tables by a plan. */
 const NO_PLAN = ['list-partitions', 'lock-missed', 'read-in-order'];

@@ -19,6 +19,7 @@ import {
 import { milliseconds } from './flow-limits.js';
 import { isKeyAmong, isKeyOf } from './found-by-index.js';
 import { logFinished } from './log-finished.js';
+import { TALLIED, tallyParameters } from './tally-attempts.js';
 
 /** One attempt as it is kept: what was sent, to where, what came back, how long each part took. */
 export interface AttemptRecord {
@@ -101,6 +102,8 @@ const ANNOUNCED: ReadonlySet<SubscriptionEffect['kind']> = new Set(['hold', 'dis
  * The fence: an attempt always completes its own row, even when it was recorded as `lost` meanwhile, but
  * its delivery moves only while it is in flight with that very number. Only then it counts for its subscription:
  * what is in flight, the run of failures, the slow start, which doubles at most once a second while it answers.
+ *
+ * What it amounts to is added to the statistics in the same transaction: see tally-attempts.ts.
  *
  * Locks: deliveries, flows, replays, each in order of their ids. Indexes: open_deliveries_pkey, flows_pkey, the
  * attempts' keys.
@@ -198,10 +201,10 @@ async function recordWith(
         select * from unnest(
           $1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::timestamptz[],
           $9::real[], $10::real[], $11::real[], $12::real[], $13::real[], $14::text[], $15::text[], $16::text[],
-          $17::text[], $18::bytea[], $19::bool[], $20::text[], $21::text[], $22::float8[], $23::int[], $24::int[])
+          $17::text[], $18::bytea[], $19::bool[], $20::text[], $21::text[], $22::float8[], $23::int[], $24::int[], $30::int[])
         as r (id, number, trigger, outcome, error_code, error_detail, status_code, started_at, duration_ms, dns_ms,
               connect_ms, tls_ms, first_byte_ms, address, url, request_headers, response_headers, response_body,
-              response_truncated, move, reason, delay_ms, retry_step, lost_run)
+              response_truncated, move, reason, delay_ms, retry_step, lost_run, mark)
       ), attempt as (
         insert into posthorn.attempts as a
           (delivery_id, number, trigger, outcome, error_code, error_detail, status_code, started_at, duration_ms,
@@ -218,8 +221,9 @@ async function recordWith(
                tls_ms = excluded.tls_ms, first_byte_ms = excluded.first_byte_ms, address = excluded.address,
                url = excluded.url, request_headers = excluded.request_headers,
                response_headers = excluded.response_headers,
-               response_truncated = excluded.response_truncated
+               response_truncated = excluded.response_truncated, was_lost = true
          where a.outcome = 'lost' and excluded.outcome <> 'lost'
+        returning delivery_id, number, was_lost
       ), answer as (
         insert into posthorn.response_bodies (delivery_id, number, body)
         select id, number, response_body from result where length(response_body) > 0
@@ -227,6 +231,7 @@ async function recordWith(
       ), ours as materialized (
         select d.id, d.subscription_id, d.tenant, d.event_id, d.event_type, d.attempt_number, r.move, r.reason, r.delay_ms,
                r.retry_step, r.lost_run, r.outcome, r.status_code, r.trigger, r.started_at, r.duration_ms,
+               r.mark, d.replay_id,
                coalesce(r.status_code / 100, 0)::smallint as status_class
           from result r
           join posthorn.open_deliveries d on ${isKeyOf('d.id', 'r.id')}
@@ -263,7 +268,7 @@ async function recordWith(
                max(started_at) filter (where trigger = 'schedule' and outcome in ('rejected', 'unreachable', 'blocked'))
                  as last_failure_at
           from ours group by subscription_id
-      ), asked as (
+      ), ${TALLIED}, asked as (
         select * from unnest($25::uuid[], $26::text[], $27::text[], $28::float8[])
                    as e (subscription_id, kind, reason, hold_ms)
       ), flow as materialized (
@@ -388,6 +393,7 @@ async function recordWith(
       texts(effects.map((effect) => ('reason' in effect ? effect.reason : null))),
       doubles(effects.map((effect) => (effect.kind === 'hold' ? effect.holdMs : null))),
       failingAfterFailures,
+      ...tallyParameters(sorted),
     ],
   });
 }
