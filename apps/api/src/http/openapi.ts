@@ -78,6 +78,7 @@ const TAGS = [
   'Events',
   'Subscriptions',
   'Deliveries',
+  'Statistics',
   'Replays',
   'Event types',
   'Tenants',
