@@ -28,6 +28,15 @@ const asksForVersion = (args) => args.some((arg) => ['--version', '-V'].includes
 const asksForHelp = (args) =>
   args.length === 0 || args[0] === 'help' || args.some((arg) => ['--help', '-h'].includes(arg));
 
+/** Where the processes of a running instance listen: `doctor` looks for them there. */
+function listening({ baseUrl, workerUrl }) {
+  const at = (url, host, port) => {
+    const { hostname, port: number } = new URL(url);
+    return { [host]: hostname.replace(/^\[|\]$/g, ''), [port]: number };
+  };
+  return { ...at(baseUrl, 'HOST', 'PORT'), ...(workerUrl && at(workerUrl, 'WORKER_HOST', 'WORKER_PORT')) };
+}
+
 await main(async () => {
   const { data, rest } = split(process.argv.slice(2));
   await installIfNeeded(tell);
@@ -45,6 +54,7 @@ await main(async () => {
   if (running) {
     process.exitCode = await runCliHere(rest, {
       ...process.env,
+      ...listening(running),
       DATABASE_URL: running.databaseUrl,
       PUBLIC_URL: process.env.PUBLIC_URL || running.baseUrl,
       ENCRYPTION_KEY: process.env.ENCRYPTION_KEY || readKey(folder, 'encryption.key'),

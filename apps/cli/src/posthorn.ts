@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { loadConfig, VERSION, type ConfigWithoutKey } from '@posthorn/runtime';
 import { SCOPES } from '@posthorn/store';
+import { doctor } from './doctor.js';
 import { createKey, listKeys, revokeKey, type CreateKeyOptions } from './keys.js';
 import { migrate } from './migrate.js';
 import { printSignInLink } from './sign-in.js';
@@ -50,6 +51,15 @@ export function posthorn(print: (line: string) => void): Command {
     .option('--key <id>', 'sign in as this key (default: the newest one that may do everything)')
     .action((options: { key?: string }) =>
       withDatabase(settings(), (db, config) => printSignInLink(db, config, options, print)),
+    );
+
+  program
+    .command('doctor')
+    .description('check the deployment, or find out why webhooks do not arrive at a subscription')
+    .argument('[subscription]', 'sub_…: send it a signed test event and say what that meets')
+    .option('--json', 'print JSON')
+    .action((subscription: string | undefined, options: { json?: boolean }) =>
+      doctor(subscription, options.json === true, print),
     );
 
   return program;

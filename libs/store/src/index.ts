@@ -114,6 +114,7 @@ export { endWithoutPayload } from './sql/end-without-payload.js';
 export { expireDeliveries, MAX_EXPIRED_AT_ONCE } from './sql/expire-deliveries.js';
 export { deleteOldResponses } from './sql/delete-old-content.js';
 export { eraseAgain, erasePayload, type ErasurePosition } from './sql/erase-payload.js';
+export { readServerFacts } from './sql/server-facts.js';
 export { opensStoredSecrets } from './sql/opens-stored-secrets.js';
 export { signingSecrets, type SigningSecret } from './sql/signing-secrets.js';
 export { readEventExample } from './control/subscription-test-example.js';
