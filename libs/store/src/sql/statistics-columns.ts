@@ -18,7 +18,7 @@ export const COUNTS = [
 export type Count = (typeof COUNTS)[number];
 
 /** What is counted into buckets, one column each. */
-export const TIMED = ['attempt_ms', 'delivery_ms'] as const;
+const TIMED = ['attempt_ms', 'delivery_ms'] as const;
 type Timed = (typeof TIMED)[number];
 
 const bucketsOf = (timed: Timed): string[] =>
