@@ -13,6 +13,12 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'es2022',
     modulePreload: { polyfill: false }, // it would be an inline script
+    rolldownOptions: {
+      // "use client" is for servers that render React; there is none here.
+      onLog: (level, log, tell) => {
+        if (log.code !== 'MODULE_LEVEL_DIRECTIVE') tell(level, log);
+      },
+    },
     assetsInlineLimit: 0, // the content security policy lets nothing in but files of this server
   },
   server: { proxy: { '/v1': API, '/openapi.json': API, '/docs': API } },

@@ -23,8 +23,8 @@ afterEach(async () => {
 describe('tenants', () => {
   it('are made, changed and deleted by hand', async () => {
     const page = await browser.openDashboard(posthorn, '/tenants');
-    await expect(page.title()).resolves.toBe('Tenants · Posthorn');
     await page.getByText('No tenants yet').waitFor();
+    expect(await page.title()).toBe('Tenants · Posthorn');
 
     await page.getByRole('button', { name: 'New tenant' }).first().click();
     const dialog = page.getByRole('dialog');

@@ -14,7 +14,9 @@ export const router = createBrowserRouter(
       ErrorBoundary: Broken,
       HydrateFallback: () => <Loading page />,
       children: [
+        { index: true, lazy: () => import('./pages/overview/overview.tsx') },
         { path: 'tenants', lazy: () => import('./pages/tenants/tenants.tsx') },
+        { path: 'settings', lazy: () => import('./pages/settings/settings.tsx') },
         { path: '*', Component: NoSuchPage },
       ],
     },

@@ -6,13 +6,9 @@ import { ProblemError } from '../http/problem.js';
 import type { newPortalSession } from './portal-sessions.schema.js';
 
 /** What a tenant's own people may do at most. */
-const READS = [
-  'events:read',
-  'subscriptions:read',
-  'secrets:read',
-  'deliveries:read',
-] as const satisfies Scope[];
-const WRITES = ['subscriptions:write', 'deliveries:write'] as const satisfies Scope[];
+const READS = ['events:read', 'subscriptions:read', 'deliveries:read'] as const satisfies Scope[];
+/** A secret is for who sets up a receiver: who only looks on could forge webhooks with it. */
+const WRITES = ['secrets:read', 'subscriptions:write', 'deliveries:write'] as const satisfies Scope[];
 
 const MAX_URL_LENGTH = 2048;
 

@@ -124,8 +124,8 @@ describe('a portal session', () => {
       scopes: [
         'events:read',
         'subscriptions:read',
-        'secrets:read',
         'deliveries:read',
+        'secrets:read',
         'subscriptions:write',
         'deliveries:write',
       ],
@@ -149,7 +149,7 @@ describe('a portal session', () => {
     const made = await portal('acme', { theme, returnUrl, readOnly: true });
     const { body } = await call('GET', '/v1/session', undefined, { key: made.token });
     expect(body.portal).toEqual({ readOnly: true, returnUrl, theme });
-    expect(body.scopes).toEqual(['events:read', 'subscriptions:read', 'secrets:read', 'deliveries:read']);
+    expect(body.scopes).toEqual(['events:read', 'subscriptions:read', 'deliveries:read']);
   });
 
   it.each([
