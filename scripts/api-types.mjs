@@ -27,7 +27,8 @@ async function openApiDocument() {
 
 if (isMain(import.meta.url)) {
   await main(async () => {
-    const types = astToString(await openapiTs(await openApiDocument()));
+    // What has a default may be left out by who asks.
+    const types = astToString(await openapiTs(await openApiDocument(), { defaultNonNullable: false }));
     fs.mkdirSync(path.dirname(FILE), { recursive: true });
     fs.writeFileSync(FILE, types);
   });

@@ -15,6 +15,13 @@ export const router = createBrowserRouter(
       HydrateFallback: () => <Loading page />,
       children: [
         { index: true, lazy: () => import('./pages/overview/overview.tsx') },
+        { path: 'subscriptions', lazy: () => import('./pages/subscriptions/subscriptions.tsx') },
+        { path: 'subscriptions/new', lazy: () => import('./pages/subscriptions/new-subscription.tsx') },
+        { path: 'subscriptions/:id', lazy: () => import('./pages/subscriptions/subscription.tsx') },
+        {
+          path: 'subscriptions/:id/edit',
+          lazy: () => import('./pages/subscriptions/edit-subscription.tsx'),
+        },
         { path: 'tenants', lazy: () => import('./pages/tenants/tenants.tsx') },
         { path: 'settings', lazy: () => import('./pages/settings/settings.tsx') },
         { path: '*', Component: NoSuchPage },
