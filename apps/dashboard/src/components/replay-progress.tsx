@@ -1,0 +1,38 @@
+import type { Schemas } from '../api/client.ts';
+
+type Replay = Schemas['Replay'];
+
+const PARTS = [
+  { of: 'succeeded', color: 'bg-success' },
+  { of: 'failed', color: 'bg-error' },
+  { of: 'skipped', color: 'bg-secondary' },
+] as const;
+
+/** How far a replay is: a bar, and the same in words. */
+export function ReplayProgress({ replay }: { replay: Replay }) {
+  const { done, selected, isMore } = replay;
+  const percent = (count: number) => (selected === 0 ? 0 : (100 * count) / selected);
+  const words = `${inWords(done)} of ${isMore ? 'at least ' : ''}${inWords(selected)} done`;
+  return (
+    <div>
+      <div
+        role="progressbar"
+        aria-label="Progress of the replay"
+        aria-valuemin={0}
+        aria-valuemax={selected}
+        aria-valuenow={done}
+        aria-valuetext={words}
+        className="bg-base-300 flex h-2.5 overflow-hidden rounded-full"
+      >
+        {PARTS.map(({ of, color }) => (
+          <div key={of} className={color} style={{ width: `${percent(replay[of])}%` }} />
+        ))}
+      </div>
+      <p className="text-quiet mt-1 text-xs">
+        {words}: {PARTS.map(({ of }) => `${inWords(replay[of])} ${of}`).join(', ')}
+      </p>
+    </div>
+  );
+}
+
+export const inWords = (count: number): string => count.toLocaleString('en');
