@@ -75,6 +75,16 @@ export class TestBrowser {
     return page;
   }
 
+  /** The same to whoever holds an API key, who types it in. */
+  async openDashboardWithKey(posthorn: Posthorn, path: string, key: string): Promise<Page> {
+    const page = await this.open();
+    await page.goto(baseUrlOf(posthorn) + path);
+    await page.getByLabel('API key').fill(key);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('navigation', { name: 'Main' }).waitFor({ state: 'attached' });
+    return page;
+  }
+
   /** Everything that pages complained of since the last time, which should be nothing. */
   takeComplaints(): string[] {
     return this.complaints.splice(0);

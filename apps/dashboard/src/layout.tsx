@@ -1,11 +1,11 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation } from '@tanstack/react-query';
 import { Suspense, useState } from 'react';
 import { NavLink, Outlet, ScrollRestoration, useLocation, useNavigation } from 'react-router';
 import { api } from './api/client.ts';
-import { credentials, isPortal } from './api/credentials.ts';
+import { isPortal } from './api/credentials.ts';
 import { Brand } from './components/brand.tsx';
 import { Loading } from './components/loading.tsx';
-import { SESSION_QUERY, useSession, type Session } from './session/session.tsx';
+import { useSession, type Session } from './session/session.tsx';
 import { chooseMode, storedMode, type ThemeMode } from './session/theme.ts';
 
 /** `for`: whom a page is for. A tenant, in a portal or with a key of its own, sees what is the tenant's. */
@@ -107,15 +107,11 @@ function Owner({ session }: { session: Session }) {
 }
 
 function Account({ session }: { session: Session }) {
-  const queries = useQueryClient();
   const [mode, setMode] = useState<ThemeMode>(storedMode);
   const signOut = useMutation({
     mutationFn: () => api.DELETE('/v1/session'),
-    onSuccess: () => {
-      queries.clear();
-      credentials.useCsrfToken(undefined);
-      return queries.resetQueries({ queryKey: SESSION_QUERY });
-    },
+    // Loaded anew, so that nothing of what was seen stays in memory.
+    onSuccess: () => window.location.assign('/'),
   });
   return (
     <div className="border-base-300 flex flex-wrap items-center gap-2 border-t px-5 py-3 text-sm">

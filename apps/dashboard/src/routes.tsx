@@ -1,4 +1,10 @@
-import { createBrowserRouter, isRouteErrorResponse, Link, useRouteError } from 'react-router';
+import {
+  createBrowserRouter,
+  isRouteErrorResponse,
+  Link,
+  useRouteError,
+  type RouteObject,
+} from 'react-router';
 import { isPortal } from './api/credentials.ts';
 import { Empty } from './components/empty.tsx';
 import { Loading } from './components/loading.tsx';
@@ -15,6 +21,15 @@ export const router = createBrowserRouter(
       HydrateFallback: () => <Loading page />,
       children: [
         { index: true, lazy: () => import('./pages/overview/overview.tsx') },
+        { path: 'events', lazy: () => import('./pages/events/events.tsx') },
+        { path: 'events/new', lazy: () => import('./pages/events/emit-event.tsx') },
+        { path: 'events/:id', lazy: () => import('./pages/events/event.tsx') },
+        { path: 'event-types', lazy: () => import('./pages/event-types/event-types.tsx') },
+        { path: 'event-types/:name', lazy: () => import('./pages/event-types/event-type.tsx') },
+        {
+          path: 'signature-debugger',
+          lazy: () => import('./pages/signature-debugger/signature-debugger.tsx'),
+        },
         { path: 'subscriptions', lazy: () => import('./pages/subscriptions/subscriptions.tsx') },
         { path: 'subscriptions/new', lazy: () => import('./pages/subscriptions/new-subscription.tsx') },
         { path: 'subscriptions/:id', lazy: () => import('./pages/subscriptions/subscription.tsx') },
@@ -22,14 +37,22 @@ export const router = createBrowserRouter(
           path: 'subscriptions/:id/edit',
           lazy: () => import('./pages/subscriptions/edit-subscription.tsx'),
         },
-        { path: 'tenants', lazy: () => import('./pages/tenants/tenants.tsx') },
-        { path: 'settings', lazy: () => import('./pages/settings/settings.tsx') },
+        ...(isPortal ? [] : operatorPages()),
         { path: '*', Component: NoSuchPage },
       ],
     },
   ],
   { basename: isPortal ? '/portal' : '/' },
 );
+
+/** What no tenant has to do with. */
+function operatorPages(): RouteObject[] {
+  return [
+    { path: 'api-keys', lazy: () => import('./pages/api-keys/api-keys.tsx') },
+    { path: 'tenants', lazy: () => import('./pages/tenants/tenants.tsx') },
+    { path: 'settings', lazy: () => import('./pages/settings/settings.tsx') },
+  ];
+}
 
 function NoSuchPage() {
   return (

@@ -25,7 +25,7 @@ class Credentials {
 
   forgetPortalToken(): void {
     this.portalToken = undefined;
-    sessionStorage.removeItem(PORTAL_TOKEN);
+    inTab((storage) => storage.removeItem(PORTAL_TOKEN));
   }
 
   /** The API does not know us any more. */
@@ -43,10 +43,19 @@ class Credentials {
 function takePortalToken(): string | undefined {
   const given = new URLSearchParams(window.location.hash.slice(1)).get('token');
   if (given !== null) {
-    sessionStorage.setItem(PORTAL_TOKEN, given);
+    inTab((storage) => storage.setItem(PORTAL_TOKEN, given));
     history.replaceState(null, '', window.location.pathname + window.location.search);
   }
-  return given ?? sessionStorage.getItem(PORTAL_TOKEN) ?? undefined;
+  return given ?? inTab((storage) => storage.getItem(PORTAL_TOKEN)) ?? undefined;
+}
+
+/** In a frame of another site some browsers keep nothing: the portal works then until it is reloaded. */
+function inTab<Result>(access: (storage: Storage) => Result): Result | undefined {
+  try {
+    return access(sessionStorage);
+  } catch {
+    return undefined;
+  }
 }
 
 export const credentials = new Credentials();

@@ -30,7 +30,12 @@ export function CopyButton({
     }
   };
   return (
-    <button type="button" className={className} aria-label={label} onClick={() => void copy()}>
+    <button
+      type="button"
+      className={className}
+      aria-label={state === 'ready' ? label : undefined}
+      onClick={() => void copy()}
+    >
       <span aria-live="polite">{{ ready: children, copied: 'Copied', failed: 'Cannot copy' }[state]}</span>
     </button>
   );

@@ -41,12 +41,15 @@ export function DialogActions({
   onClose,
   confirm,
   isPending,
+  isReady = true,
   tone = 'primary',
 }: {
   onClose: () => void;
   /** What the button says that does it: the verb, and not "OK". */
   confirm: string;
   isPending: boolean;
+  /** Whether what is asked for is there. */
+  isReady?: boolean;
   tone?: 'primary' | 'danger';
 }) {
   return (
@@ -57,7 +60,7 @@ export function DialogActions({
       <button
         type="submit"
         className={`btn ${tone === 'danger' ? 'btn-error' : 'btn-primary'}`}
-        disabled={isPending}
+        disabled={isPending || !isReady}
       >
         {isPending ? 'Working …' : confirm}
       </button>

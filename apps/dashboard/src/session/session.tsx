@@ -31,7 +31,7 @@ export function useSeesAllTenants(): boolean {
   return useSession().tenant === null;
 }
 
-export const SESSION_QUERY = ['session'] as const;
+const SESSION_QUERY = ['session'] as const;
 
 /** Asks who is signed in; shows the pages to them, and to nobody else. */
 export function SessionGate({ children }: { children: ReactNode }) {

@@ -10,14 +10,22 @@ export interface PortalTheme {
 }
 
 export function storedMode(): ThemeMode {
-  const mode = localStorage.getItem(STORED);
-  return mode === 'light' || mode === 'dark' ? mode : 'auto';
+  try {
+    const mode = localStorage.getItem(STORED);
+    return mode === 'light' || mode === 'dark' ? mode : 'auto';
+  } catch {
+    return 'auto'; // a frame in which the browser keeps nothing
+  }
 }
 
 /** `auto` follows the system. Kept in this browser. */
 export function chooseMode(mode: ThemeMode): void {
-  localStorage.setItem(STORED, mode);
   showMode(mode);
+  try {
+    localStorage.setItem(STORED, mode);
+  } catch {
+    // It holds until the page is reloaded.
+  }
 }
 
 export function applyTheme(): void {

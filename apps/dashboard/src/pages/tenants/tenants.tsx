@@ -11,6 +11,7 @@ import { Pager } from '../../components/pager.tsx';
 import { ProblemNotice } from '../../components/problem-notice.tsx';
 import { formatDuration, Time } from '../../components/time.tsx';
 import { useToast } from '../../components/toasts.tsx';
+import { PortalLink } from './portal-link.tsx';
 
 type Tenant = Schemas['Tenant'];
 
@@ -21,7 +22,7 @@ export function Component() {
   const tenants = $api.useQuery('get', '/v1/tenants', {
     params: { query: cursor === undefined ? {} : { cursor } },
   });
-  const [open, setOpen] = useState<{ edit: Tenant | undefined } | { remove: Tenant }>();
+  const [open, setOpen] = useState<{ edit: Tenant | undefined } | { remove: Tenant } | { link: Tenant }>();
   const close = () => setOpen(undefined);
   const add = (
     <button type="button" className="btn btn-primary" onClick={() => setOpen({ edit: undefined })}>
@@ -88,6 +89,14 @@ export function Component() {
                           <button
                             type="button"
                             className="btn btn-ghost btn-sm"
+                            aria-label={`Portal link for ${tenant.id}`}
+                            onClick={() => setOpen({ link: tenant })}
+                          >
+                            Portal link
+                          </button>
+                          <button
+                            type="button"
+                            className="btn btn-ghost btn-sm"
                             aria-label={`Edit ${tenant.id}`}
                             onClick={() => setOpen({ edit: tenant })}
                           >
@@ -114,6 +123,7 @@ export function Component() {
       </Loaded>
       {open && 'edit' in open && <EditTenant tenant={open.edit} onClose={close} />}
       {open && 'remove' in open && <DeleteTenant tenant={open.remove} onClose={close} />}
+      {open && 'link' in open && <PortalLink tenant={open.link.id} onClose={close} />}
     </Page>
   );
 }
@@ -184,7 +194,7 @@ function EditTenant({ tenant, onClose }: { tenant: Tenant | undefined; onClose: 
             <input
               {...control}
               type="number"
-              min="1"
+              min="0"
               step="any"
               className="input w-full"
               value={hours}
