@@ -37,19 +37,21 @@ export function LimitFields({
   return (
     <>
       {isPortal ? (
-        <dl className="mb-4 text-sm" aria-label="Limits">
-          <div className="flex gap-2">
-            <dt className="text-quiet">Rate limit</dt>
-            <dd>{draft.rateCount === '' ? 'none' : `${draft.rateCount} per ${draft.ratePer}`}</dd>
-          </div>
-          <div className="flex gap-2">
-            <dt className="text-quiet">At once, at most</dt>
-            <dd>{draft.maxInFlight === '' ? 'as set for everybody' : draft.maxInFlight}</dd>
-          </div>
+        <div className="mb-4 text-sm" role="group" aria-label="Limits">
+          <dl>
+            <div className="flex gap-2">
+              <dt className="text-quiet">Rate limit</dt>
+              <dd>{draft.rateCount === '' ? 'none' : `${draft.rateCount} per ${draft.ratePer}`}</dd>
+            </div>
+            <div className="flex gap-2">
+              <dt className="text-quiet">At once, at most</dt>
+              <dd>{draft.maxInFlight === '' ? 'as set for everybody' : draft.maxInFlight}</dd>
+            </div>
+          </dl>
           <p className="text-quiet mt-1 text-xs">
             Only who sends you these webhooks can change the two: they say how much of the sending is yours.
           </p>
-        </dl>
+        </div>
       ) : (
         <div className="grid gap-x-4 sm:grid-cols-3">
           <Field label="Rate limit" hint="Attempts. Empty: no limit." error={rateError}>

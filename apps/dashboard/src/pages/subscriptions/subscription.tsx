@@ -7,6 +7,7 @@ import { Page, Section } from '../../components/page.tsx';
 import { useMay } from '../../session/session.tsx';
 import { Configuration } from './configuration.tsx';
 import { DeleteSubscription } from './delete-subscription.tsx';
+import { Diagnose } from './diagnose.tsx';
 import { LatestDeliveries } from './latest-deliveries.tsx';
 import { PauseOrResume } from './pause-and-resume.tsx';
 import { SigningSecrets } from './signing-secrets.tsx';
@@ -52,11 +53,7 @@ function Actions({ subscription }: { subscription: Subscription }) {
       <Link to={`/subscriptions/${subscription.id}/edit`} className="btn">
         Edit
       </Link>
-      <button
-        type="button"
-        className="btn text-error"
-        onClick={() => setIsDeleting(true)}
-      >
+      <button type="button" className="btn text-error" onClick={() => setIsDeleting(true)}>
         Delete
       </button>
       {isDeleting && <DeleteSubscription subscription={subscription} onClose={() => setIsDeleting(false)} />}
@@ -80,6 +77,13 @@ function Shown({ subscription }: { subscription: Subscription }) {
         <Section title="Test event">
           <div className="border-base-300 bg-base-100 rounded-box border p-4">
             <TestEvent subscription={subscription} />
+          </div>
+        </Section>
+      )}
+      {mayWrite && (
+        <Section title="Diagnosis">
+          <div className="border-base-300 bg-base-100 rounded-box border p-4">
+            <Diagnose subscriptionId={id} />
           </div>
         </Section>
       )}
