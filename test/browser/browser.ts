@@ -72,6 +72,7 @@ export class TestBrowser {
     await page.goto(baseUrlOf(posthorn) + link.pathname + link.hash);
     await page.getByRole('navigation', { name: 'Main' }).waitFor({ state: 'attached' });
     await page.goto(baseUrlOf(posthorn) + path);
+    await page.getByRole('main').waitFor();
     return page;
   }
 

@@ -10,7 +10,7 @@ beforeAll(async () => {
     startPosthorn({ backend: 'postgres', workers: 0 }),
     TestBrowser.launch(),
   ]);
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await browser.close();
   await posthorn.stop();

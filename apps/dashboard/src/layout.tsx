@@ -133,7 +133,7 @@ function Account({ session }: { session: Session }) {
           chooseMode(chosen);
         }}
       >
-        <option value="auto">As the system</option>
+        <option value="auto">Auto</option>
         <option value="light">Light</option>
         <option value="dark">Dark</option>
       </select>

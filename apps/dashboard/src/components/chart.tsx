@@ -86,5 +86,13 @@ export default function Chart({
     };
   }, [timesMs, series, format, height]);
   // Its height is there before anything is drawn, legend included, so that nothing below it jumps.
-  return <div ref={box} role="img" aria-label={label} style={{ minHeight: height + 32 }} />;
+  return (
+    <div
+      ref={box}
+      role="img"
+      aria-label={label}
+      className="overflow-hidden"
+      style={{ minHeight: height + 32 }}
+    />
+  );
 }

@@ -54,7 +54,7 @@ export function Section({
   children: ReactNode;
 }) {
   return (
-    <section className="mb-8" aria-label={title}>
+    <section className="mb-8 min-w-0" aria-label={title}>
       <div className="mb-3 flex flex-wrap items-center justify-between gap-2">
         <h2 className="text-lg font-semibold">{title}</h2>
         {actions}
