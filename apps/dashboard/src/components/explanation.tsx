@@ -19,7 +19,7 @@ interface ActionForm {
   /** What whoever presses it needs. */
   scope: Scope;
   tone?: 'danger';
-  /** Does it, and resolves with what there is to say then. Without it, it is done on a page or by the producer. */
+  /** Does it, and resolves with what there is to say then. Without it, it is done on a page. */
   perform?: (id: string) => Promise<string>;
 }
 
@@ -79,42 +79,22 @@ function answered<Data>({ data, error }: { data?: Data; error?: unknown }): Data
 /**
  * Why an event did or did not go to a subscription, and what can be done about it.
  *
- * @param here the path of the page that shows it: an action that would only lead there asks again instead
+ * @param here the path of the page that shows it: an action that would only lead there is left out
  */
-export function ExplanationView({
-  explanation,
-  here,
-  onAskAgain,
-}: {
-  explanation: Explanation;
-  here?: string;
-  onAskAgain?: () => void;
-}) {
+export function ExplanationView({ explanation, here }: { explanation: Explanation; here?: string }) {
   return (
     <div className="border-base-300 bg-base-100 rounded-box border p-4">
       <p className="break-words">{explanation.words}</p>
       <p className="text-quiet mt-1 text-xs">
         <code>{explanation.code}</code>
       </p>
-      <ExplanationActions
-        actions={explanation.actions}
-        {...(here !== undefined && { here })}
-        {...(onAskAgain && { onAskAgain })}
-      />
+      <ExplanationActions actions={explanation.actions.filter((action) => pageOf(action) !== here)} />
     </div>
   );
 }
 
 /** What can be done, each with its reason beside it; what who is signed in may not do is told without a button. */
-export function ExplanationActions({
-  actions,
-  here,
-  onAskAgain,
-}: {
-  actions: readonly ExplanationAction[];
-  here?: string;
-  onAskAgain?: () => void;
-}) {
+export function ExplanationActions({ actions }: { actions: readonly ExplanationAction[] }) {
   const [asked, setAsked] = useState<ExplanationAction>();
   if (actions.length === 0) return null;
   const close = () => setAsked(undefined);
@@ -123,12 +103,7 @@ export function ExplanationActions({
       <ul className="mt-3 flex flex-col gap-2">
         {actions.map((action) => (
           <li key={action.code} className="flex flex-wrap items-center gap-x-3 gap-y-1">
-            <ActionControl
-              action={action}
-              here={here}
-              onAskAgain={onAskAgain}
-              onAsk={() => setAsked(action)}
-            />
+            <ActionControl action={action} onAsk={() => setAsked(action)} />
             <span className="text-quiet min-w-48 flex-1 text-sm">{action.words}</span>
           </li>
         ))}
@@ -139,28 +114,10 @@ export function ExplanationActions({
   );
 }
 
-function ActionControl({
-  action,
-  here,
-  onAskAgain,
-  onAsk,
-}: {
-  action: ExplanationAction;
-  here: string | undefined;
-  onAskAgain: (() => void) | undefined;
-  onAsk: () => void;
-}) {
-  const { label, scope, tone, perform } = ACTIONS[action.code];
+function ActionControl({ action, onAsk }: { action: ExplanationAction; onAsk: () => void }) {
+  const { label, scope, tone } = ACTIONS[action.code];
   const page = pageOf(action);
   if (!useMay(scope)) return null;
-  if (page !== undefined && page === here) {
-    if (!onAskAgain) return null;
-    return (
-      <button type="button" className="btn btn-sm" onClick={onAskAgain}>
-        Ask again
-      </button>
-    );
-  }
   if (page !== undefined) {
     return (
       <Link to={page} className="btn btn-sm">
@@ -168,7 +125,6 @@ function ActionControl({
       </Link>
     );
   }
-  if (!perform && action.code !== 'replay') return null; // emitting takes what only the producer knows
   return (
     <button type="button" className={`btn btn-sm ${tone === 'danger' ? 'text-error' : ''}`} onClick={onAsk}>
       {label}
@@ -179,7 +135,9 @@ function ActionControl({
 /** The page where it is shown or done, if it takes more than the press of a button. */
 function pageOf({ code, method, path }: ExplanationAction): string | undefined {
   if (code === 'create_subscription') return '/subscriptions/new';
-  return method === 'POST' ? undefined : path.replace(/^\/v1/, '');
+  if (code === 'emit_again') return '/events/new';
+  if (method === 'POST') return undefined;
+  return path.replace(/^\/v1/, '') + (code === 'change_subscription' ? '/edit' : '');
 }
 
 function filterOf({ body }: ExplanationAction): ReplayFilter {
