@@ -268,6 +268,11 @@ describe('a tenant in the portal', () => {
     await page.goto(`${baseUrlOf(posthorn)}/portal/events?tenant=other`);
     await page.getByRole('alert').waitFor();
     expect(await page.content()).not.toContain('other.happened');
+    for (const list of ['deliveries', 'subscriptions', 'replays']) {
+      await page.goto(`${baseUrlOf(posthorn)}/portal/${list}`);
+      await page.locator('#content tbody tr').first().waitFor();
+      expect(await page.content()).not.toMatch(/other-hook|other\.happened|>other</);
+    }
   });
 
   it('gets "not found" and nothing else at the address of what is of another tenant', async () => {
@@ -315,7 +320,42 @@ describe('a tenant in the portal', () => {
     expect((await posthorn.subscription(subscription.id)).state).toBe('active');
   });
 
-  it('cannot raise its own limits', async () => {
+  it('looks after its own subscriptions', async () => {
+    const page = await openPortal('/subscriptions');
+    await page
+      .getByRole('link', { name: /acme-hook/ })
+      .first()
+      .waitFor();
+    expect(await page.content()).not.toContain('other-hook');
+    await page.goto(`${baseUrlOf(posthorn)}/portal/subscriptions/${acme.subscription.id}`);
+    await page.getByRole('link', { name: 'Edit' }).waitFor();
+    await expectAccessibleEverywhere(page);
+  });
+
+  it('looks at them and no more with a link that is only for that', async () => {
+    const page = await openPortal(`/subscriptions/${acme.subscription.id}`, { readOnly: true });
+    await page.getByText('acme-hook').first().waitFor();
+    for (const name of ['Edit', 'Pause', 'Delete', 'Send test event', 'Rotate']) {
+      expect(await page.getByRole('button', { name }).or(page.getByRole('link', { name })).count()).toBe(0);
+    }
+    const { token } = await makeLink({ readOnly: true });
+    const resend = await posthorn.request('POST', `/v1/deliveries/${acme.delivery.id}/resend`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    expect(resend.status).toBe(403);
+  });
+
+  it('sees its limits, and cannot raise them', async () => {
+    await posthorn.ask(200, 'PATCH', `/v1/subscriptions/${acme.subscription.id}`, {
+      rateLimit: { count: 70, perMs: 1_000 },
+    });
+    const page = await openPortal(`/subscriptions/${acme.subscription.id}/edit`);
+    const limits = page.getByLabel('Limits', { exact: true });
+    await limits.getByText('70 per 1 s').waitFor();
+    expect(await limits.getByRole('textbox').count()).toBe(0);
+    expect(await page.getByLabel('Rate limit').count()).toBe(0);
+    await expectAccessibleEverywhere(page);
+
     const { token } = await makeLink();
     const answer = await posthorn.request('PATCH', `/v1/subscriptions/${acme.subscription.id}`, {
       headers: { authorization: `Bearer ${token}` },

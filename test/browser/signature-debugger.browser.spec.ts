@@ -139,9 +139,17 @@ describe('the signature debugger', () => {
     await changed.getByText(`The first difference is at byte ${offset}`).waitFor();
     const sent = changed.getByRole('region', { name: 'Sent, byte by byte' });
     const got = changed.getByRole('region', { name: 'Received, byte by byte' });
-    const marked = async (of: typeof sent) => (await of.locator('mark').allTextContents()).slice(0, 1);
-    expect(await marked(sent)).toEqual(['2e']); // a dot
-    expect(await marked(got)).toEqual(['2c']); // a comma
+    const marked = async (of: typeof sent) => (await of.locator('mark').allTextContents()).join(' ');
+    expect(await marked(sent)).toBe('2e 30 30 . 0 0');
+    expect(await marked(got)).toBe('');
+    await got.getByText('2c').first().waitFor();
+
+    await body.fill(received.body.toString().replace('100.00', '107.00'));
+    await check(page);
+    const other = finding(page, 'body_changed');
+    const seven = other.getByRole('region', { name: 'Received, byte by byte' }).locator('mark');
+    await seven.first().waitFor();
+    expect(await seven.allTextContents()).toEqual(['37', '7']);
     await expectAccessibleEverywhere(page);
 
     await page.getByRole('button', { name: 'Fill in what was sent' }).click();

@@ -53,8 +53,8 @@ export function EventDeliveries({
                   <Link to={`/deliveries/${delivery.id}`} className="link">
                     <code className="text-xs whitespace-nowrap">{shortId(delivery.id)}</code>
                   </Link>
-                  <div className="text-xs break-all">
-                    <span className="text-quiet">to </span>
+                  <div className="flex items-center gap-1 text-xs break-all">
+                    <span className="text-quiet">to</span>
                     <SubscriptionName id={delivery.subscriptionId} />
                   </div>
                 </td>

@@ -36,7 +36,7 @@ export function Component() {
     </Link>
   );
   return (
-    <Page title="Events" description="What happened, as your back end told it. Newest first." actions={emit}>
+    <Page title="Events" description="What happened, newest first." actions={emit}>
       <EventFilters
         key={JSON.stringify(values)}
         values={values}
@@ -52,7 +52,13 @@ export function Component() {
               </Empty>
             ) : (
               <Empty title="No events yet" action={emit}>
-                They appear here as soon as your back end emits one with <code>POST /v1/events</code>.
+                {mayEmit ? (
+                  <>
+                    They appear here as soon as your back end emits one with <code>POST /v1/events</code>.
+                  </>
+                ) : (
+                  'They appear here as soon as one is emitted.'
+                )}
               </Empty>
             )
           ) : (

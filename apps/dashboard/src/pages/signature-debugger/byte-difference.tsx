@@ -26,14 +26,24 @@ export function differenceIn(details: Readonly<Record<string, unknown>> | undefi
     : undefined;
 }
 
-/** Two bodies side by side, byte by byte; those that differ are framed and underlined. */
+/** Two bodies side by side, byte by byte; what only one of them has is framed and underlined. */
 export function ByteDifference({ difference }: { difference: Difference }) {
   const { offset, sentBytes, receivedBytes } = difference;
   const [sent, received] = [bytesOf(difference.sent), bytesOf(difference.received)];
+  const own = ownBytes(sent, received);
+  // What stands at the end of one window may stand behind that of the other.
+  const isCut = ({ from }: ByteWindow, shown: readonly string[], length: number) =>
+    from + shown.length < length;
+  const ownOfSent = isCut(difference.received, received, receivedBytes)
+    ? withoutEnd(own.first, sent.length)
+    : own.first;
+  const ownOfReceived = isCut(difference.sent, sent, sentBytes)
+    ? withoutEnd(own.second, received.length)
+    : own.second;
   return (
     <div className="mt-3">
       <p className="text-quiet mb-2 text-xs">
-        They are the same up to byte {offset}. Bytes that differ are framed and underlined.
+        They are the same up to byte {offset}. Bytes that only one of them has are framed and underlined.
       </p>
       <div className="grid gap-3 md:grid-cols-2">
         <Bytes
@@ -41,7 +51,7 @@ export function ByteDifference({ difference }: { difference: Difference }) {
           length={sentBytes}
           from={difference.sent.from}
           bytes={sent}
-          others={received}
+          own={ownOfSent}
           text={difference.sent.text}
         />
         <Bytes
@@ -49,7 +59,7 @@ export function ByteDifference({ difference }: { difference: Difference }) {
           length={receivedBytes}
           from={difference.received.from}
           bytes={received}
-          others={sent}
+          own={ownOfReceived}
           text={difference.received.text}
         />
       </div>
@@ -62,7 +72,7 @@ function Bytes({
   length,
   from,
   bytes,
-  others,
+  own,
   text,
 }: {
   title: string;
@@ -70,7 +80,8 @@ function Bytes({
   length: number;
   from: number;
   bytes: readonly string[];
-  others: readonly string[];
+  /** Which of them the other body does not have. */
+  own: ReadonlySet<number>;
   text: string;
 }) {
   const rows = Array.from(
@@ -98,10 +109,10 @@ function Bytes({
                   {from + row}
                 </th>
                 <td className="pr-3 whitespace-nowrap">
-                  <Marked at={row} bytes={bytes} others={others} show={(byte) => byte} gap />
+                  <Marked at={row} bytes={bytes} own={own} show={(byte) => byte} gap />
                 </td>
                 <td className="whitespace-nowrap">
-                  <Marked at={row} bytes={bytes} others={others} show={charOf} />
+                  <Marked at={row} bytes={bytes} own={own} show={charOf} />
                 </td>
               </tr>
             ))}
@@ -120,19 +131,19 @@ function Bytes({
 function Marked({
   at,
   bytes,
-  others,
+  own,
   show,
   gap = false,
 }: {
   at: number;
   bytes: readonly string[];
-  others: readonly string[];
+  own: ReadonlySet<number>;
   show: (byte: string) => string;
   gap?: boolean;
 }) {
   return bytes.slice(at, at + BYTES_IN_A_ROW).map((byte, index) => (
     <span key={index} className={gap ? 'mr-1' : ''}>
-      {byte === others[at + index] ? (
+      {!own.has(at + index) ? (
         show(byte)
       ) : (
         <mark className="text-error bg-base-100 font-bold underline outline outline-current">
@@ -141,6 +152,45 @@ function Marked({
       )}
     </span>
   ));
+}
+
+/** Which bytes of each are not in the longest sequence that both have in common. The windows are of some 50 bytes. */
+function ownBytes(first: readonly string[], second: readonly string[]) {
+  // common[i][j]: the length of that sequence in first from i on and second from j on.
+  const common = Array.from({ length: first.length + 1 }, () => new Array<number>(second.length + 1).fill(0));
+  const lengthAt = (i: number, j: number): number => common[i]?.[j] ?? 0;
+  for (let i = first.length - 1; i >= 0; i -= 1) {
+    for (let j = second.length - 1; j >= 0; j -= 1) {
+      const row = common[i];
+      if (!row) continue;
+      row[j] =
+        first[i] === second[j]
+          ? lengthAt(i + 1, j + 1) + 1
+          : Math.max(lengthAt(i + 1, j), lengthAt(i, j + 1));
+    }
+  }
+  const own = { first: new Set<number>(), second: new Set<number>() };
+  let [i, j] = [0, 0];
+  while (i < first.length || j < second.length) {
+    if (i < first.length && j < second.length && first[i] === second[j]) {
+      i += 1;
+      j += 1;
+    } else if (j >= second.length || (i < first.length && lengthAt(i + 1, j) >= lengthAt(i, j + 1))) {
+      own.first.add(i);
+      i += 1;
+    } else {
+      own.second.add(j);
+      j += 1;
+    }
+  }
+  return own;
+}
+
+/** Without the unbroken run that ends at the end. */
+function withoutEnd(own: ReadonlySet<number>, length: number): ReadonlySet<number> {
+  let end = length;
+  while (own.has(end - 1)) end -= 1;
+  return new Set([...own].filter((index) => index < end));
 }
 
 function bytesOf({ hex }: ByteWindow): string[] {
