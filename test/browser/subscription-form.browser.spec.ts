@@ -103,7 +103,9 @@ describe('the form of a new subscription', () => {
     await page.waitForRequest((request) => (request.postData() ?? '').includes('10.1.2.3'));
     await page.getByLabel('URL').fill(`${receiver.url}/now`);
     while (late === 0) await page.waitForTimeout(50);
-    await page.getByText('Checking …').waitFor({ state: 'detached' });
+    // A whole question and answer later it would have been seen.
+    await page.getByLabel('Timeout').fill('2 min');
+    await page.getByText('must be at most 30000').waitFor();
     expect(await page.getByText(/is private/).count()).toBe(0);
   });
 
@@ -174,6 +176,7 @@ describe('the form of a new subscription', () => {
   it('makes one with all there is to say, shows its secret once, and sends a test event', async () => {
     const page = await browser.openDashboard(posthorn, '/subscriptions');
     await page.getByRole('link', { name: 'New subscription' }).first().click();
+    await page.getByRole('heading', { name: 'New subscription' }).waitFor();
     await page.getByLabel('Tenant').fill('making');
     await page.getByLabel('URL').fill(`${receiver.url}/made`);
     await picker(page).fill('invoice.paid, customer.*');

@@ -67,7 +67,7 @@ describe('the list of subscriptions', () => {
       const isThere = await well.getByRole('img', { name: '2 accepted, 0 failed' }).isVisible();
       return isThere ? true : undefined;
     });
-    await well.getByText('100 %').waitFor();
+    await well.getByText('100 %').and(page.locator(':visible')).waitFor();
     await expectAccessibleEverywhere(page);
 
     await page.getByLabel('State').selectOption('paused');

@@ -184,6 +184,11 @@ function SubscriptionTable({
                 <div className="text-quiet truncate font-mono text-xs">
                   {patternsInShort(subscription.eventTypes)}
                 </div>
+                {mayReadDeliveries && (
+                  <div className="mt-1 md:hidden">
+                    <LastDay health={healthOf.get(subscription.id)} />
+                  </div>
+                )}
               </td>
               {withTenant && (
                 <td className="hidden max-w-32 truncate font-mono text-sm lg:table-cell">
