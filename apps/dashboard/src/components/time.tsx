@@ -25,7 +25,7 @@ function twoUnits(ms: number, bigMs: number, big: string, smallMs: number, small
 }
 
 /** `2 min ago`, `in 3 s`, `just now`. */
-export function formatRelative(timeMs: number, nowMs: number): string {
+function formatRelative(timeMs: number, nowMs: number): string {
   const awayMs = timeMs - nowMs;
   if (Math.abs(awayMs) < SECOND_MS) return 'just now';
   const [first = '', unit = ''] = formatDuration(awayMs).split(' ');

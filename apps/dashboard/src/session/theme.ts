@@ -52,7 +52,7 @@ function showMode(mode: ThemeMode): void {
 }
 
 /** Black or white, whichever stands out more from `#rrggbb` (relative luminance, WCAG 2.2). */
-export function textOn(color: string): string {
+function textOn(color: string): string {
   const channels = [1, 3, 5].map((at) => {
     const share = Number.parseInt(color.slice(at, at + 2), 16) / 255;
     return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;

@@ -4,9 +4,7 @@ import { tokenForm, type TokenForm, type TokenParts } from './bearer-token.js';
  * What a session is: a link that somebody signs in with, once; a person who works with the dashboard; somebody of
  * a tenant who looks at the portal.
  */
-export const SESSION_KINDS = ['sign_in', 'dashboard', 'portal'] as const;
-
-export type SessionKind = (typeof SESSION_KINDS)[number];
+export type SessionKind = 'sign_in' | 'dashboard' | 'portal';
 
 /** 264 random bits each. */
 const SECRET_BYTES = 33;

@@ -1,6 +1,5 @@
-import { durationBucket, uuidTimeMs, type Outcome } from '@posthorn/core';
+import { durationBucket, uuidTimeMs, type Decision, type Outcome, type Trigger } from '@posthorn/core';
 import { ints, uuids } from '../binary-arrays.js';
-import type { AttemptRecord } from './record-attempts.js';
 
 /*
  * What recording attempts adds to the statistics: one row of `tallies` for all of them, in the same transaction. Rows are
@@ -9,6 +8,17 @@ import type { AttemptRecord } from './record-attempts.js';
  * All that is to be counted of an attempt is one number, its mark, which is made here, so that the statement has next to
  * nothing to do: three bits for the outcome, two for the end of the delivery, five each for how long both took.
  */
+
+/** What is counted of an attempt that is recorded. */
+interface Counted {
+  deliveryId: string;
+  subscriptionId: string;
+  trigger: Trigger;
+  outcome: Outcome;
+  startedAt: Date;
+  durationMs: number | null;
+  decision: Decision;
+}
 
 /** In the order of their numbers. `regained`: a result came for an attempt that had been counted as lost. */
 const OUTCOMES = ['accepted', 'rejected', 'unreachable', 'blocked', 'lost', 'regained'] as const;
@@ -37,7 +47,7 @@ function markOf({
   startedAt,
   durationMs,
   decision,
-}: AttemptRecord): number | null {
+}: Counted): number | null {
   if (trigger === 'test') return null;
   let mark = OUTCOME_OF[outcome];
   const end = decision.delivery.to;
@@ -51,7 +61,7 @@ function markOf({
 }
 
 /** The parameters that the parts below read: `$30` beside the others of each attempt, and two more. */
-export function tallyParameters(records: readonly AttemptRecord[]): unknown[] {
+export function tallyParameters(records: readonly Counted[]): unknown[] {
   const ofSubscriptions = uuids(records.map((record) => record.subscriptionId));
   return [ints(records.map(markOf)), ofSubscriptions, records.length];
 }

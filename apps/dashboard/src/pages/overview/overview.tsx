@@ -106,7 +106,8 @@ function TenantFilter({
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        onChange(String(new FormData(event.currentTarget).get('tenant')).trim() || undefined);
+        const given = new FormData(event.currentTarget).get('tenant');
+        onChange(typeof given === 'string' && given.trim() !== '' ? given.trim() : undefined);
       }}
     >
       <input
