@@ -7,7 +7,7 @@ const MOST = 250;
 const STALE_MS = 30_000;
 
 /** Those that a name is known of; others, the deleted ones among them, are shown by their id. */
-export function useSubscriptionsById(): ReadonlyMap<string, Schemas['Subscription']> {
+function useSubscriptionsById(): ReadonlyMap<string, Schemas['Subscription']> {
   const subscriptions = $api.useQuery(
     'get',
     '/v1/subscriptions',

@@ -30,7 +30,7 @@ export function TimeInput({
 }
 
 /** As the input wants it: the clock on the wall, without a zone; empty for what is no time. */
-export function localTime(utc: string | undefined): string {
+function localTime(utc: string | undefined): string {
   const timeMs = utc === undefined ? NaN : Date.parse(utc);
   if (Number.isNaN(timeMs)) return '';
   const wallMs = timeMs - new Date(timeMs).getTimezoneOffset() * MINUTE_MS;
@@ -40,7 +40,7 @@ export function localTime(utc: string | undefined): string {
     .replace(/(:00)?\.000$/, '');
 }
 
-export function utcTime(local: string): string | undefined {
+function utcTime(local: string): string | undefined {
   const timeMs = Date.parse(local); // without a zone it is read in that of the browser
   return Number.isNaN(timeMs) ? undefined : new Date(timeMs).toISOString();
 }
