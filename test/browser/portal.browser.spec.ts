@@ -275,10 +275,31 @@ describe('a tenant in the portal', () => {
     }
   });
 
+  it('follows its own deliveries and replays', async () => {
+    const page = await openPortal('/deliveries');
+    await page.getByRole('link', { name: /^acme\.happened/ }).waitFor();
+    expect(await page.getByLabel('Tenant').count()).toBe(0);
+    expect(await page.content()).not.toContain('other.happened');
+    await page.getByRole('link', { name: /^acme\.happened/ }).click();
+    await page.getByRole('button', { name: /^Attempt 1/ }).waitFor();
+    await page.getByText('the receiver answered 200 to attempt 1').waitFor();
+    await expectAccessibleEverywhere(page);
+    await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Replays' }).click();
+    await page.getByRole('table', { name: 'Replays' }).locator('tbody tr').waitFor();
+    expect(await page.getByRole('link', { name: /^rpl_/ }).getAttribute('href')).toBe(
+      `/portal/replays/${acme.replay.id}`,
+    );
+  });
+
   it('gets "not found" and nothing else at the address of what is of another tenant', async () => {
     const page = await openPortal('/events');
-    const { event, delivery } = other;
-    for (const address of [`events/${event.id}`, `signature-debugger?delivery=${delivery.id}`]) {
+    const { event, delivery, replay } = other;
+    for (const address of [
+      `events/${event.id}`,
+      `deliveries/${delivery.id}`,
+      `replays/${replay.id}`,
+      `signature-debugger?delivery=${delivery.id}`,
+    ]) {
       await page.goto(`${baseUrlOf(posthorn)}/portal/${address}`);
       await page.getByRole('alert').first().waitFor();
       expect([address, await page.getByRole('alert').first().textContent()]).toEqual([

@@ -4,7 +4,7 @@ import { EventTypeName } from '../../components/event-type-name.tsx';
 import { shortId } from '../../components/id.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
 import { SubscriptionName } from '../../components/subscription-name.tsx';
-import { Time } from '../../components/time.tsx';
+import { Time, useNow } from '../../components/time.tsx';
 import { useSeesAllTenants } from '../../session/session.tsx';
 import { lastAnswerWords, REASON_WORDS, WAITING_WORDS } from './delivery-words.ts';
 
@@ -92,7 +92,7 @@ export function LogTable({
                   <StateNote delivery={delivery} />
                 </div>
               </td>
-              <td className="max-w-64">
+              <td className="max-w-64 sm:min-w-44">
                 <Link
                   to={`/deliveries/${delivery.id}`}
                   className="link-hover font-medium"
@@ -125,9 +125,15 @@ function StateNote({ delivery: { state, reason, waitingFor, nextAttemptAt } }: {
   if (reason !== null) return REASON_WORDS[reason];
   if (waitingFor !== null) return `waits ${WAITING_WORDS[waitingFor]}`;
   if (state !== 'pending' || nextAttemptAt === null) return null;
+  return <NextAttempt at={nextAttemptAt} />;
+}
+
+function NextAttempt({ at }: { at: string }) {
+  const isDue = Date.parse(at) <= useNow();
+  if (isDue) return 'due now';
   return (
     <>
-      next <Time at={nextAttemptAt} />
+      next <Time at={at} />
     </>
   );
 }
