@@ -223,6 +223,32 @@ describe('POST /v1/subscriptions/{id}/diagnose', () => {
     );
   });
 
+  it('is made for a tenant twice at once: the others are left to others', async () => {
+    const receivers = await Promise.all(Array.from({ length: 3 }, silent));
+    const ids = await Promise.all(receivers.map(({ url }) => subscribe(url, { timeoutMs: 30_000 })));
+    const hangUp = new AbortController();
+    const held = ids
+      .slice(0, 2)
+      .map((id) => diagnose(id, { key: bound, signal: hangUp.signal }).catch((error: unknown) => error));
+    await eventually('two diagnoses under way', () =>
+      receivers.slice(0, 2).every((each) => each.connections() === 1) ? true : undefined,
+    );
+
+    const third = await diagnose(ids[2]!, { key: bound });
+    expect([third.status, third.body.code]).toEqual([429, 'diagnosis_limit_reached']);
+    expect(receivers[2]!.connections()).toBe(0);
+    const other = await keyWith(['subscriptions:write'], 'other');
+    const well = await subscribe((await receive()).url, { tenant: 'other' });
+    expect((await diagnose(well, { key: other })).status).toBe(200);
+
+    hangUp.abort();
+    await Promise.all(held);
+    const own = await subscribe((await receive()).url);
+    await eventually('room for another', async () =>
+      (await diagnose(own, { key: bound })).status === 200 ? true : undefined,
+    );
+  });
+
   it('is repeated with an Idempotency-Key without sending again', async () => {
     const receiver = await receive();
     const id = await subscribe(receiver.url);

@@ -1,4 +1,4 @@
-import type { Diagnosis, DiagnosisAudience } from '@posthorn/core';
+import type { Diagnosis } from '@posthorn/core';
 import type { Sender } from '@posthorn/sender';
 import {
   getSubscription,
@@ -18,7 +18,8 @@ export interface DiagnoseDeps extends SubscriptionDeps {
 export interface DiagnoseInput {
   scope: TenantScope;
   id: string;
-  audience: DiagnosisAudience;
+  /** Whose key or portal asks; null: one of all tenants. What is refused, and why, is the operator's to know. */
+  tenant: string | null;
   /** Ends it: the client has hung up. */
   signal: AbortSignal;
 }
@@ -33,11 +34,11 @@ export interface DiagnoseInput {
  */
 export async function diagnoseSubscription(
   { db, box, rules, sender, slots }: DiagnoseDeps,
-  { scope, id, audience, signal }: DiagnoseInput,
+  { scope, id, tenant, signal }: DiagnoseInput,
 ): Promise<Diagnosis | undefined> {
   const subscription = await getSubscription(db, scope, id);
   if (!subscription) return undefined;
-  return slots.hold(id, async () => {
+  return slots.hold(id, tenant, async () => {
     const [stored] = await loadSubscriptionsForSending(db, [id]);
     if (!stored) return undefined; // deleted meanwhile
     const asked = {
@@ -45,7 +46,7 @@ export async function diagnoseSubscription(
       url: stored.url,
       timeoutMs: stored.timeoutMs ?? rules.defaults.timeoutMs,
       state: subscription.flow.state,
-      audience,
+      audience: tenant === null ? ('operator' as const) : ('tenant' as const),
       nowMs: await db.reliableNowMs(),
       signal,
     };

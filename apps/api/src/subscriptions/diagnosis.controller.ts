@@ -30,10 +30,9 @@ export class DiagnosisController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Diagnosis> {
     const { id, scope } = target(request);
-    // What is refused, and why, is the operator's to know.
-    const audience = principalOf(request).tenant === null ? 'operator' : 'tenant';
+    const { tenant } = principalOf(request);
     const asker = new AbortController();
     reply.raw.once('close', () => asker.abort());
-    return found(await diagnoseSubscription(this.deps, { scope, id, audience, signal: asker.signal }));
+    return found(await diagnoseSubscription(this.deps, { scope, id, tenant, signal: asker.signal }));
   }
 }
