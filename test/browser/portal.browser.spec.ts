@@ -236,6 +236,27 @@ describe('a portal in a frame', () => {
     expect(await page.frameLocator('iframe').getByRole('navigation').count()).toBe(0);
   });
 
+  it('shows nothing of an operator who is signed in, whose cookie the browser sends from a page of the same site', async () => {
+    const page = await browser.openDashboard(posthorn, '/');
+    const sameSite = baseUrlOf(posthorn).replace('127.0.0.1', 'localhost');
+    expect(new URL(sameSite).hostname).toBe(new URL(originOf(product)).hostname);
+    await page.context().addCookies(
+      (await page.context().cookies()).map(({ name, value }) => ({
+        name,
+        value,
+        url: sameSite,
+        httpOnly: true,
+        sameSite: 'Strict' as const,
+      })),
+    );
+    await page.goto(`${originOf(product)}/?${encodeURIComponent(`${sameSite}/portal`)}`);
+    const frame = page.frameLocator('iframe');
+    await frame.getByRole('heading', { name: 'This link is no longer valid' }).waitFor();
+    expect(await frame.getByRole('navigation').count()).toBe(0);
+    await page.goto(`${sameSite}/`);
+    await page.getByRole('navigation', { name: 'Main' }).waitFor(); // whose cookie is good elsewhere
+  });
+
   it('is refused for the dashboard even where portals are allowed', async () => {
     const page = await browser.open();
     await page.goto(`${originOf(product)}/?${encodeURIComponent(`${baseUrlOf(posthorn)}/events`)}`);

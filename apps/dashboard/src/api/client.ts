@@ -1,14 +1,18 @@
 import createFetchClient from 'openapi-fetch';
 import createQueryClient from 'openapi-react-query';
 import type { components, paths } from '#api-types';
-import { credentials } from './credentials.ts';
+import { credentials, isPortal } from './credentials.ts';
 
 /** What the API says when it refuses (RFC 9457). */
 export type Problem = components['schemas']['Problem'];
 export type Schemas = components['schemas'];
 
 /** One call of the API. Resolves with `{data, error, response}` and rejects only when no answer came. */
-export const api = createFetchClient<paths>({ baseUrl: window.location.origin, credentials: 'same-origin' });
+export const api = createFetchClient<paths>({
+  baseUrl: window.location.origin,
+  // A portal may stand in a frame of another page, which must not get to show what an operator's cookie opens.
+  credentials: isPortal ? 'omit' : 'same-origin',
+});
 
 api.use({
   onRequest({ request }) {
