@@ -165,9 +165,9 @@ import { TenantsController } from './tenants/tenants.controller.js';
     },
     {
       provide: ProblemAnswer,
-      useFactory: (log: Logger, routes: RouteTable, config: Config, metrics: ApiMetrics) =>
-        new ProblemAnswer(log, routes, config.MAX_REQUEST_BYTES, metrics),
-      inject: [LOGGER, RouteTable, CONFIG, ApiMetrics],
+      useFactory: (log: Logger, routes: RouteTable, metrics: ApiMetrics) =>
+        new ProblemAnswer(log, routes, metrics),
+      inject: [LOGGER, RouteTable, ApiMetrics],
     },
   ],
 })

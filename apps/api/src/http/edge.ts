@@ -23,6 +23,8 @@ import './fastify-types.js';
 const MAX_HEADER_BYTES = 16_384;
 /** No shorter than a URL can be: an absurd id in a path is answered 404 like any other that names nothing. */
 const MAX_PARAM_LENGTH = MAX_HEADER_BYTES;
+/** Where nobody has to say who they are: more than the one body there is, a key or the token of a link, can need. */
+const MAX_STRANGERS_BODY_BYTES = 4_096;
 /** A client that dribbles its request may hold a connection this long. */
 const REQUEST_ARRIVAL_MS = 60_000;
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json[ \t]*(?:;|$)/i;
@@ -83,11 +85,11 @@ export function installEdge(instance: FastifyInstance, parts: EdgeParts): void {
   refuseTunnels(instance.server);
 
   instance.removeAllContentTypeParsers();
-  instance.addContentTypeParser(
-    '*',
-    { parseAs: 'buffer', bodyLimit: parts.maxRequestBytes },
-    (_request, body, done) => done(null, body),
-  );
+  instance.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  instance.addHook('onRoute', (route) => {
+    const isForStrangers = route.config?.operation?.scope === null;
+    route.bodyLimit = isForStrangers ? MAX_STRANGERS_BODY_BYTES : parts.maxRequestBytes;
+  });
 
   instance.addHook('onRequest', async (request, reply) => {
     reply.headers(SECURITY_HEADERS).header(REQUEST_ID_HEADER, request.id);

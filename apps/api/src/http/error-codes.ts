@@ -177,7 +177,7 @@ export const errorCodes = {
     status: 413,
     title: 'The request is too large',
     meaning:
-      'The body exceeds `MAX_REQUEST_BYTES`, or 1 MiB where it holds no events; `detail` says the limit.',
+      'The body exceeds `MAX_REQUEST_BYTES`, or 1 MiB where it holds no events, or 4 KiB where no key is asked for; `detail` says the limit.',
   },
   payload_too_large: {
     status: 413,
@@ -237,7 +237,7 @@ export const errorCodes = {
     status: 429,
     title: 'As many diagnoses are being made as may be made at once',
     meaning:
-      'An api process makes four at once, each at most 20 s long. Ask again after `retry-after` seconds.',
+      'An api process makes four at once, two of them for keys and portals of one tenant, each at most 20 s long. Ask again after `retry-after` seconds.',
   },
   header_too_large: {
     status: 431,

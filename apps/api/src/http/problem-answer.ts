@@ -22,7 +22,6 @@ export class ProblemAnswer implements ExceptionFilter {
   constructor(
     private readonly log: Logger,
     private readonly routes: RouteTable,
-    private readonly maxRequestBytes: number,
     private readonly metrics: ApiMetrics,
   ) {}
 
@@ -34,7 +33,8 @@ export class ProblemAnswer implements ExceptionFilter {
   /** Sends `error` as a problem document. What is our own fault is logged here, and only here, with its cause. */
   send(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     if (reply.sent) return;
-    const problem = error instanceof NotFoundException ? this.noSuchRoute(request) : this.problemOf(error);
+    const problem =
+      error instanceof NotFoundException ? this.noSuchRoute(request) : problemOf(error, request);
     this.metrics.refused(request.routeOptions.config.operation?.id, problem.code);
     if (problem.code === 'internal_error') {
       this.log.error('request.failed', { requestId: request.id, method: request.method, ...describe(error) });
@@ -64,35 +64,38 @@ export class ProblemAnswer implements ExceptionFilter {
       headers: { allow: methods },
     });
   }
+}
 
-  /** What the caller is told about `error`. Of an error that is not meant for them: nothing but its existence. */
-  private problemOf(error: unknown): ProblemError {
-    if (error instanceof ProblemError) return error;
-    if (error instanceof Unavailable) {
-      return new ProblemError('unavailable', 'The service cannot do this right now.', {
-        headers: { 'retry-after': String(error.retryAfterS) },
-      });
-    }
-    // Nest wraps what Fastify found wrong with the request.
-    const cause = error instanceof HttpException && error.cause !== undefined ? error.cause : error;
-    const { statusCode, code } = Object(cause) as { statusCode?: unknown; code?: unknown };
-    const status = error instanceof HttpException ? error.getStatus() : statusCode;
-    if (typeof status !== 'number' || status < 400 || status >= 500) {
-      return new ProblemError('internal_error', 'Something went wrong on our side.');
-    }
-    switch (status) {
-      case 408:
-        return new ProblemError('request_timeout', 'The request took too long to arrive.');
-      case 413:
-        return new ProblemError('request_too_large', `The body may have ${this.maxRequestBytes} bytes.`);
-      case 415:
-        return new ProblemError('unsupported_media_type', 'The body must be application/json.');
-      default:
-        return new ProblemError(
-          'malformed_request',
-          code === 'FST_ERR_BAD_URL' ? 'The URL is not validly encoded.' : 'The request could not be read.',
-        );
-    }
+/** What the caller is told about `error`. Of an error that is not meant for them: nothing but its existence. */
+function problemOf(error: unknown, request: FastifyRequest): ProblemError {
+  if (error instanceof ProblemError) return error;
+  if (error instanceof Unavailable) {
+    return new ProblemError('unavailable', 'The service cannot do this right now.', {
+      headers: { 'retry-after': String(error.retryAfterS) },
+    });
+  }
+  // Nest wraps what Fastify found wrong with the request.
+  const cause = error instanceof HttpException && error.cause !== undefined ? error.cause : error;
+  const { statusCode, code } = Object(cause) as { statusCode?: unknown; code?: unknown };
+  const status = error instanceof HttpException ? error.getStatus() : statusCode;
+  if (typeof status !== 'number' || status < 400 || status >= 500) {
+    return new ProblemError('internal_error', 'Something went wrong on our side.');
+  }
+  switch (status) {
+    case 408:
+      return new ProblemError('request_timeout', 'The request took too long to arrive.');
+    case 413:
+      return new ProblemError(
+        'request_too_large',
+        `The body may have ${request.routeOptions.bodyLimit} bytes.`,
+      );
+    case 415:
+      return new ProblemError('unsupported_media_type', 'The body must be application/json.');
+    default:
+      return new ProblemError(
+        'malformed_request',
+        code === 'FST_ERR_BAD_URL' ? 'The URL is not validly encoded.' : 'The request could not be read.',
+      );
   }
 }
 
