@@ -88,7 +88,9 @@ export function ExplanationView({ explanation, here }: { explanation: Explanatio
       <p className="text-quiet mt-1 text-xs">
         <code>{explanation.code}</code>
       </p>
-      <ExplanationActions actions={explanation.actions.filter((action) => pageOf(action) !== here)} />
+      <ExplanationActions
+        actions={explanation.actions.filter((action) => here === undefined || pageOf(action) !== here)}
+      />
     </div>
   );
 }
