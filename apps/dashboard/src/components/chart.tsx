@@ -17,6 +17,19 @@ const COLOR_OF = {
   quiet: '--color-secondary',
 } as const;
 
+const DAY_S = 86_400;
+
+const spanOf = (plot: uPlot): number => (plot.scales['x']?.max ?? 0) - (plot.scales['x']?.min ?? 0);
+
+/** Times of a day as times, days as days. */
+function formatTick(atS: number, spanS: number, isWhole = false): string {
+  const date = new Date(atS * 1000);
+  const day = date.toLocaleDateString(undefined, { month: 'short', day: 'numeric' });
+  const time = date.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
+  if (isWhole) return `${day}, ${time}`;
+  return spanS > 2 * DAY_S ? day : time;
+}
+
 /**
  * Values over time. The same numbers are in a table beside it, for who cannot see the lines.
  *
@@ -51,9 +64,20 @@ export default function Chart({
           height,
           legend: { live: true },
           scales: { y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
-          axes: [axis, { ...axis, size: 64, values: (_plot, ticks) => ticks.map(format) }],
+          axes: [
+            {
+              ...axis,
+              size: 32,
+              values: (plot, ticks) => ticks.map((tick) => formatTick(tick, spanOf(plot))),
+            },
+            { ...axis, size: 64, values: (_plot, ticks) => ticks.map(format) },
+          ],
           series: [
-            {},
+            {
+              label: 'from',
+              value: (plot: uPlot, at: number | null) =>
+                at === null ? '–' : formatTick(at, spanOf(plot), true),
+            },
             ...series.map(({ label: name, tone }) => ({
               label: name,
               stroke: colors.getPropertyValue(COLOR_OF[tone]),

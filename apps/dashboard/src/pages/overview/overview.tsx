@@ -148,7 +148,7 @@ function Figures({ statistics: { totals, now } }: { statistics: Statistics }) {
         tone={totals.deliveries.exhausted > 0 ? 'warn' : 'plain'}
       />
       <Tile
-        label="Emitted to delivered"
+        label="Until delivered"
         value={totals.deliveryMs ? formatDuration(totals.deliveryMs.p50) : '–'}
         note={
           totals.deliveryMs
