@@ -147,6 +147,28 @@ describe('a link to the portal', () => {
     },
   );
 
+  it('is followed in a tab that shows the portal of another tenant, or one that is over', async () => {
+    const page = await openPortal('', { theme: { name: 'Of acme' } });
+    await page.locator('#menu').getByText('Of acme').waitFor();
+    const follow = async (input: Record<string, unknown>) => {
+      const { url, token } = await makeLink(input);
+      await page.goto(url); // for the browser a step within the page: only the fragment is another
+      return token;
+    };
+    const token = await follow({ tenant: 'other', theme: { name: 'Of other' } });
+    await page.locator('#menu').getByText('Of other').waitFor();
+    expect(page.url()).toBe(`${baseUrlOf(posthorn)}/portal`);
+
+    await fetch(`${baseUrlOf(posthorn)}/v1/session`, {
+      method: 'DELETE',
+      headers: { authorization: `Bearer ${token}` },
+    });
+    await page.reload();
+    await closed(page).waitFor();
+    await follow({ theme: { name: 'Of acme again' } });
+    await page.locator('#menu').getByText('Of acme again').waitFor();
+  });
+
   it('looks like the product it belongs to', async () => {
     const page = await openPortal('/event-types', {
       returnUrl: `${originOf(product)}/settings`,

@@ -41,12 +41,23 @@ class Credentials {
 
 /** From the fragment, which no server is sent, and out of the address bar at once. */
 function takePortalToken(): string | undefined {
-  const given = new URLSearchParams(window.location.hash.slice(1)).get('token');
+  const given = tokenInFragment();
   if (given !== null) {
     inTab((storage) => storage.setItem(PORTAL_TOKEN, given));
     history.replaceState(null, '', window.location.pathname + window.location.search);
   }
   return given ?? inTab((storage) => storage.getItem(PORTAL_TOKEN)) ?? undefined;
+}
+
+function tokenInFragment(): string | null {
+  return new URLSearchParams(window.location.hash.slice(1)).get('token');
+}
+
+// Another link in a tab that shows a portal is a step within the page: without this it would go on as whose it was.
+if (isPortal) {
+  window.addEventListener('hashchange', () => {
+    if (tokenInFragment() !== null) window.location.reload();
+  });
 }
 
 /** In a frame of another site some browsers keep nothing: the portal works then until it is reloaded. */
