@@ -41,6 +41,14 @@ const CONTROL_POOL_SIZE = 5;
 
 const AS_SENT: pg.CustomTypesConfig = { getTypeParser: () => (value: unknown) => value };
 
+/** A column is `json` and not `jsonb` because what is in it stays as it was written: so it is read as text. */
+const JSON_AS_TEXT: pg.CustomTypesConfig = {
+  getTypeParser: (type, format) => {
+    if (type === pg.types.builtins.JSON) return (text: unknown) => text;
+    return pg.types.getTypeParser(type, format) as (value: string) => unknown;
+  },
+};
+
 /**
  * The one way to Postgres: a pool for the data plane (hand-written SQL) and, opened on first use, a
  * TypeORM data source for the control plane.
@@ -208,6 +216,7 @@ export class Database {
         query_timeout: this.options.timeoutMs + 250,
         idle_in_transaction_session_timeout: this.options.timeoutMs * 2,
         keepAlive: true,
+        types: JSON_AS_TEXT,
         options: '-c synchronous_commit=on -c timezone=UTC',
       },
     }).initialize();

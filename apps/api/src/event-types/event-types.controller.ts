@@ -7,10 +7,9 @@ import {
   isNamedPosition,
   listEventTypes,
   putEventType,
-  type EventType,
 } from '@posthorn/store';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { page, type Page } from '../http/cursor.js';
+import { page } from '../http/cursor.js';
 import { optionalBodyOf, paramsOf, queryOf } from '../http/input.js';
 import { Serves } from '../http/operation.js';
 import { pageRequestOf, sliceOf } from '../http/page-query.js';
@@ -26,15 +25,7 @@ import {
   putEventTypeOperation,
 } from './event-types.schema.js';
 import { memberText } from './member-text.js';
-
-interface PresentedEventType {
-  name: string;
-  description: string | null;
-  schema: unknown;
-  example: unknown;
-  createdAt: string;
-  updatedAt: string;
-}
+import { eventTypeJson, eventTypePageJson } from './present-event-type.js';
 
 /** The catalogue: what the producer says about the types of its events. */
 @Controller('v1/event-types')
@@ -46,41 +37,49 @@ export class EventTypesController {
   async put(
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<PresentedEventType> {
+  ): Promise<Buffer> {
     refuseBoundKey(request);
     const { name } = paramsOf(request, eventTypePath);
     const { description = null, schema = null, example = null } = optionalBodyOf(request, eventTypeInput);
     const text = (request.body as Buffer | undefined)?.toString() ?? '';
-    const { created, ...times } = await putEventType(this.db, {
+    const input = {
       name,
       description,
       schema: schema === null ? null : (memberText(text, 'schema') ?? null),
       example: example === null ? null : (memberText(text, 'example') ?? null),
-    });
+    };
+    const { created, ...times } = await putEventType(this.db, input);
     if (created) reply.code(201).header('location', `/v1/event-types/${name}`);
-    return present({ name, description, schema, example, ...times });
+    return asJson(reply, eventTypeJson({ ...input, ...times }));
   }
 
   @Get()
   @Serves(listEventTypesOperation)
-  async list(@Req() request: FastifyRequest): Promise<Page<PresentedEventType>> {
+  async list(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Buffer> {
     const wanted = pageRequestOf(queryOf(request, eventTypesQuery), isNamedPosition);
     const rows = await listEventTypes(this.db, sliceOf(wanted));
-    return page(
+    const texts = page(
       rows,
       wanted,
       ({ position }) => position,
-      ({ row }) => present(row),
+      ({ row }) => eventTypeJson(row),
     );
+    return asJson(reply, eventTypePageJson(texts));
   }
 
   @Get(':name')
   @Serves(getEventTypeOperation)
-  async get(@Req() request: FastifyRequest): Promise<PresentedEventType> {
+  async get(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Buffer> {
     const name = nameOf(request);
     const eventType = await getEventType(this.db, name);
     if (!eventType) throw notFound(name);
-    return present(eventType);
+    return asJson(reply, eventTypeJson(eventType));
   }
 
   @Delete(':name')
@@ -114,14 +113,7 @@ function notFound(name: string): ProblemError {
   );
 }
 
-function present(eventType: EventType): PresentedEventType {
-  const { name, description, schema, example, createdAt, updatedAt } = eventType;
-  return {
-    name,
-    description,
-    schema,
-    example,
-    createdAt: createdAt.toISOString(),
-    updatedAt: updatedAt.toISOString(),
-  };
+function asJson(reply: FastifyReply, text: string): Buffer {
+  reply.type('application/json; charset=utf-8');
+  return Buffer.from(text);
 }

@@ -530,17 +530,34 @@ describe('tenants and event types', () => {
       body: { name: 'a.b', description: null, schema, example: { a: 1 } },
     });
     expect((await call('GET', '/v1/event-types/a.b')).body).toEqual(type.body);
-    await call('PUT', '/v1/event-types/a.b', { body: '{"example":{"amount": 100.00}}' });
-    const [row] = await db.query({
-      text: `select example::text from posthorn.event_types where name = 'a.b'`,
-    });
-    expect(row).toEqual({ example: '{"amount": 100.00}' });
     const wrong = await call('PUT', '/v1/event-types/a.b', {
       body: { schema: { properties: { a: 'int' } } },
     });
     expect(wrong.body.errors[0].pointer).toBe('#/schema/properties/a');
     expect((await call('DELETE', '/v1/event-types/a.b')).status).toBe(204);
     expectProblem(await call('GET', '/v1/event-types/a.b'), 'event_type_not_found');
+  });
+
+  it('answer schema and example as they were given', async () => {
+    const documents =
+      '"schema":{"minimum": 100.00,"title":"\\u00e4"},"example":{"amount": 100.00, "n":98765432109876543210}';
+    const path = '/v1/event-types/as.given';
+    const textOf = async (method: string, at: string, body?: string) => {
+      const answer = await fetch(`http://127.0.0.1:${portOf(app)}${at}`, {
+        method,
+        headers: { authorization: `Bearer ${admin}`, 'content-type': 'application/json' },
+        ...(body !== undefined && { body }),
+      });
+      expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8');
+      return answer.text();
+    };
+    const put = await textOf('PUT', path, `{"description":"d",${documents}}`);
+    expect(put).toContain(`{"name":"as.given","description":"d",${documents},"createdAt":`);
+    expect(await textOf('GET', path)).toBe(put);
+    const listed = await textOf('GET', '/v1/event-types?limit=1');
+    expect(listed).toContain(`{"data":[${put}],"nextCursor":`);
+    expect(JSON.parse(listed)).toMatchObject({ data: [{ name: 'as.given' }], prevCursor: null });
+    expect((await call('DELETE', path)).status).toBe(204);
   });
 
   it('come in pages that lead forth and back', async () => {

@@ -9,13 +9,13 @@ export class EventType {
   @Column('text', { nullable: true })
   description!: string | null;
 
-  /** A JSON Schema of `data`. For people and tools; events are not checked against it. */
+  /** The text of a JSON Schema of `data`, as it was given. For people and tools; events are not checked against it. */
   @Column('json', { nullable: true })
-  schema!: unknown;
+  schema!: string | null;
 
-  /** An example of `data`. */
+  /** The text of an example of `data`, as it was given. */
   @Column('json', { nullable: true })
-  example!: unknown;
+  example!: string | null;
 
   @Column('timestamptz', { name: 'created_at', default: () => 'now()' })
   createdAt!: Date;
