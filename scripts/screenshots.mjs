@@ -24,7 +24,7 @@ const PAGES = [
   { name: 'deliveries', path: '/deliveries' },
   {
     name: 'delivery',
-    path: '/deliveries?state=pending&tenant=globex',
+    path: '/deliveries?state=exhausted&tenant=globex',
     open: (page) => page.locator('tbody a[href*="/deliveries/dlv_"]').first().click(),
   },
   { name: 'subscriptions', path: '/subscriptions' },

@@ -19,8 +19,8 @@ import type { signatureCheck } from './signature-checks.schema.js';
 /** The latest ones; a delivery has fewer unless it was resent time and again. */
 const ATTEMPTS_COMPARED = 100;
 /** A signature is tried with the secrets of as many other subscriptions as these bytes can be hashed, within bounds. */
-const MAX_HASHED_BYTES = 16 * 1024 * 1024;
-const OTHERS_TRIED = { least: 20, most: 200 } as const;
+const MAX_HASHED_BYTES = 4 * 1024 * 1024;
+const OTHERS_TRIED = { least: 10, most: 200 } as const;
 
 type Asked = z.output<typeof signatureCheck>;
 
