@@ -104,7 +104,7 @@ describe('the settings', () => {
     const { password } = new URL(url);
     if (password !== '') expect(text).not.toContain(password);
     expect(text).toContain('[hidden]');
-    expect(text).toMatch(/held/i); // the housekeeping, by the worker that runs
+    expect(text).toMatch(/Housekeeping\s+done\s+by \S+:\d+:/); // by the worker that runs
     expect(text).toMatch(/response_bodies/);
 
     await page.getByLabel('Search the settings').fill('retention');

@@ -18,6 +18,8 @@ const COLOR_OF = {
 } as const;
 
 const DAY_S = 86_400;
+/** Between two ticks: there is no half of an attempt, and nobody reads half milliseconds. */
+const WHOLE = Array.from({ length: 12 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
 
 const spanOf = (plot: uPlot): number => (plot.scales['x']?.max ?? 0) - (plot.scales['x']?.min ?? 0);
 
@@ -70,7 +72,7 @@ export default function Chart({
               size: 32,
               values: (plot, ticks) => ticks.map((tick) => formatTick(tick, spanOf(plot))),
             },
-            { ...axis, size: 64, values: (_plot, ticks) => ticks.map(format) },
+            { ...axis, size: 64, incrs: WHOLE, values: (_plot, ticks) => ticks.map(format) },
           ],
           series: [
             {

@@ -149,20 +149,20 @@ function Figures({ statistics: { totals, now } }: { statistics: Statistics }) {
       />
       <Tile
         label="Until delivered"
-        value={totals.deliveryMs ? formatDuration(totals.deliveryMs.p50) : '–'}
+        value={totals.deliveryMs ? `≈ ${formatDuration(totals.deliveryMs.p50)}` : '–'}
         note={
           totals.deliveryMs
             ? `p95 ${formatDuration(totals.deliveryMs.p95)}, p99 ${formatDuration(totals.deliveryMs.p99)}`
-            : 'p50'
+            : 'nothing was timed'
         }
       />
       <Tile
         label="One attempt takes"
-        value={totals.attemptMs ? formatDuration(totals.attemptMs.p50) : '–'}
+        value={totals.attemptMs ? `≈ ${formatDuration(totals.attemptMs.p50)}` : '–'}
         note={
           totals.attemptMs
             ? `p95 ${formatDuration(totals.attemptMs.p95)}, p99 ${formatDuration(totals.attemptMs.p99)}`
-            : 'p50'
+            : 'nothing was timed'
         }
       />
       <Tile
@@ -173,7 +173,7 @@ function Figures({ statistics: { totals, now } }: { statistics: Statistics }) {
       <Tile
         label="Oldest due"
         value={now.oldestDueAgeMs === 0 ? '–' : formatDuration(now.oldestDueAgeMs)}
-        note="waits for a worker"
+        note={now.oldestDueAgeMs === 0 ? 'nothing waits for a worker' : 'waits for a worker'}
         tone={now.oldestDueAgeMs > OVERDUE_MS ? 'bad' : 'plain'}
       />
     </div>
@@ -198,7 +198,8 @@ function FirstSteps({ statistics: { totals, now } }: { statistics: Statistics })
           )
         }
       >
-        Subscribe a URL to some event types, then emit an event: it arrives there, signed, and is shown here.
+        Subscribe a URL to some event types: every event that matches from then on arrives there, signed, and
+        is shown here.
       </Empty>
     </div>
   );
@@ -241,6 +242,15 @@ function Charts({ statistics: { points } }: { statistics: Statistics }) {
     </div>
   );
 }
+
+const formatMoment = (timeMs: number): string =>
+  new Date(timeMs).toLocaleString(undefined, {
+    day: 'numeric',
+    month: 'short',
+    hour: '2-digit',
+    minute: '2-digit',
+    hour12: false,
+  });
 
 const PLOT_PX = 200;
 const SHOWN_ROWS = 60;
@@ -291,7 +301,7 @@ function Plot({
                 {timesMs
                   .map((timeMs, row) => (
                     <tr key={timeMs}>
-                      <td className="whitespace-nowrap">{new Date(timeMs).toLocaleString()}</td>
+                      <td className="whitespace-nowrap">{formatMoment(timeMs)}</td>
                       {series.map(({ label, values }) => (
                         <td key={label} className="text-right tabular-nums">
                           {values[row] == null ? '–' : format(values[row])}
@@ -336,8 +346,13 @@ function BusyList({
     <Loaded query={busy} lines={3}>
       {({ data }) => {
         const waiting = data.filter(({ backlog }) => backlog.size > 0);
-        if (waiting.length === 0)
-          return <Empty title="Nothing waits">Everything that is due was sent.</Empty>;
+        if (waiting.length === 0) {
+          return (
+            <Empty title="No backlog">
+              Everything that is due was sent. What waits for the time of its retry is not counted here.
+            </Empty>
+          );
+        }
         const most = Math.max(...waiting.map(({ backlog }) => backlog.size));
         return (
           <ul className="border-base-300 bg-base-100 divide-base-300 divide-y rounded-box border">

@@ -81,18 +81,16 @@ function Parts({ deployment }: { deployment: Deployment }) {
       />
       <Tile
         label="Housekeeping"
-        value={housekeeping === null ? UNKNOWN : housekeeping.holder === null ? 'nobody' : 'held'}
+        value={housekeeping === null ? UNKNOWN : housekeeping.holder === null ? 'nobody' : 'done'}
         note={
-          <>
-            {housekeeping?.holder != null && <code className="break-all">{housekeeping.holder}</code>}
-            {housekeeping?.until != null && (
-              <>
-                {' '}
-                until <Time at={housekeeping.until} />
-              </>
-            )}
-            {housekeeping !== null && housekeeping.holder === null && 'no worker runs'}
-          </>
+          housekeeping !== null &&
+          (housekeeping.holder === null ? (
+            'no worker runs'
+          ) : (
+            <>
+              by <code className="break-all">{housekeeping.holder}</code>
+            </>
+          ))
         }
         tone={housekeeping !== null && housekeeping.holder === null ? 'bad' : 'plain'}
       />
@@ -134,12 +132,7 @@ function Settings({ settings }: { settings: Deployment['settings'] }) {
         </div>
       }
     >
-      <div
-        className="table-box max-h-[36rem] overflow-y-auto"
-        tabIndex={0}
-        role="region"
-        aria-label="Settings"
-      >
+      <div className="table-box">
         <table className="table table-sm">
           <thead>
             <tr>
@@ -158,6 +151,9 @@ function Settings({ settings }: { settings: Deployment['settings'] }) {
                 </th>
                 <td className="align-top">
                   <code className="text-xs break-all">{value ?? 'not set'}</code>
+                  {name.endsWith('_MS') && value !== null && /^\d+$/.test(value) && (
+                    <span className="text-quiet text-xs"> {formatDuration(Number(value))}</span>
+                  )}
                   {!isDefault && <div className="text-info mt-0.5 text-xs">set</div>}
                 </td>
                 <td className="text-quiet hidden max-w-md align-top text-xs lg:table-cell">{description}</td>
