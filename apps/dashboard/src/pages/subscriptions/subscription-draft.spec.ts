@@ -41,6 +41,11 @@ describe('what a form says', () => {
     expect(membersOf(draftOf(listed, false)).members).toMatchObject({ retry: listed.retry });
   });
 
+  it('has the jitter in whole per cent, and not what is left over of multiplying it', () => {
+    const { retry } = draftOf({ ...stored, retry: { ...stored.retry, jitter: 0.07 } }, false);
+    expect(retry.jitter).toBe('7');
+  });
+
   it('complains of what it cannot read, and does not make something of it', () => {
     const { members, complaints } = membersOf({
       ...EMPTY_DRAFT,

@@ -100,7 +100,8 @@ function rowsOf(entries: Readonly<Record<string, string>>, isStored: boolean): R
 }
 
 function retryDraftOf(retry: RetryPolicy, isDefault: boolean): RetryDraft {
-  const jitter = retry.jitter === undefined ? EMPTY_RETRY.jitter : String(retry.jitter * 100);
+  const jitter =
+    retry.jitter === undefined ? EMPTY_RETRY.jitter : String(Number((retry.jitter * 100).toFixed(6)));
   if ('delaysMs' in retry) {
     const delays = retry.delaysMs.map(durationText).join(', ');
     return { ...EMPTY_RETRY, kind: isDefault ? 'default' : 'list', delays, jitter };
