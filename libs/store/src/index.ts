@@ -57,7 +57,6 @@ export { finishReplay, walkReplay, withdrawReplay, type WalkResult } from './sql
 export { countBacklogs, type Backlog } from './sql/count-backlogs.js';
 export {
   databaseSizeBytes,
-  databaseVersion,
   holderOf,
   partitionSizes,
   ranMigrations,

@@ -3,11 +3,11 @@ import type { HintQueue } from '@posthorn/queue';
 import { VERSION, type ShownSetting } from '@posthorn/runtime';
 import {
   databaseSizeBytes,
-  databaseVersion,
   holderOf,
   HOUSEKEEPING,
   partitionSizes,
   ranMigrations,
+  readServerFacts,
   type Database,
   type PartitionSize,
 } from '@posthorn/store';
@@ -37,7 +37,7 @@ export async function readDeployment({
   const [queuedHints, clockDifferenceMs, version, sizeBytes, ran, holder, partitions] = await Promise.all([
     inTime(() => queue.waiting()),
     inTime(() => clockDifference(db)),
-    inTime(() => databaseVersion(db)),
+    inTime(async () => (await readServerFacts(db))?.version ?? null),
     inTime(() => databaseSizeBytes(db)),
     inTime(() => ranMigrations(db)),
     inTime(async () => (await holderOf(db, HOUSEKEEPING)) ?? 'nobody'),

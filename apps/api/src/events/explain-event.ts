@@ -8,6 +8,7 @@ import {
 } from '@posthorn/core';
 import { readEventToExplain, readExplanationFacts, type Database, type TenantScope } from '@posthorn/store';
 import { ProblemError } from '../http/problem.js';
+import { subscriptionNotFound } from '../subscriptions/subscription-target.js';
 
 /** The most subscriptions an event is explained for in one answer. */
 export const SUBSCRIPTIONS_EXPLAINED = 50;
@@ -35,7 +36,7 @@ export async function explainEvent(
   const which = { subscriptionId, limit: SUBSCRIPTIONS_EXPLAINED };
   const facts = await readExplanationFacts(db, scope, event, which, defaultMaxInFlight);
   if (subscriptionId !== undefined && facts.length === 0) {
-    throw new ProblemError('subscription_not_found', 'There is no subscription of this id.');
+    throw subscriptionNotFound();
   }
   const isMore = facts.length > SUBSCRIPTIONS_EXPLAINED;
   const told = facts.slice(0, SUBSCRIPTIONS_EXPLAINED);

@@ -12,6 +12,7 @@ import {
 } from '@posthorn/store';
 import { validationFailed } from '../http/parse.js';
 import { ProblemError } from '../http/problem.js';
+import { subscriptionNotFound } from '../subscriptions/subscription-target.js';
 
 /** Counting stops here: nobody reads a larger number, and the answer has to come within 5 s. */
 const COUNTED = { maxRows: 1_000_000, maxMs: 3_000 };
@@ -32,7 +33,7 @@ export async function startReplay(
   isDryRun: boolean,
 ): Promise<{ counted: ReplayCount } | { started: Replay }> {
   const selection = await fixSelection(db, scope, request);
-  if (!selection) throw new ProblemError('subscription_not_found', 'There is no subscription of this id.');
+  if (!selection) throw subscriptionNotFound();
   if (selection.sinceMs >= selection.startedAt.getTime()) {
     throw validationFailed([
       { pointer: '#/filter/since', detail: 'must be in the past: only what has finished can be replayed' },

@@ -14,6 +14,7 @@ import {
 import type { z } from 'zod';
 import { validationFailed } from '../http/parse.js';
 import { ProblemError } from '../http/problem.js';
+import { subscriptionNotFound } from '../subscriptions/subscription-target.js';
 import type { signatureCheck } from './signature-checks.schema.js';
 
 /** The latest ones; a delivery has fewer unless it was resent time and again. */
@@ -72,7 +73,7 @@ async function pick(db: Database, scope: TenantScope, asked: Asked): Promise<Pic
   }
   if (asked.subscription === undefined) return undefined;
   const subscription = await getSubscription(db, scope, asked.subscription);
-  if (!subscription) throw new ProblemError('subscription_not_found', 'There is no subscription of this id.');
+  if (!subscription) throw subscriptionNotFound();
   return { tenant: subscription.tenant, subscriptionId: subscription.id, delivery: undefined };
 }
 

@@ -5,8 +5,8 @@ import type { FastifyRequest } from 'fastify';
 import { paramsOf, queryOf } from '../http/input.js';
 import { Serves } from '../http/operation.js';
 import { listScopeOf, principalOf, scopeOf } from '../http/principal.js';
-import { ProblemError } from '../http/problem.js';
 import { CONFIG } from '../http/tokens.js';
+import { subscriptionNotFound } from '../subscriptions/subscription-target.js';
 import { presentStatistics } from './present-statistics.js';
 import { showSubscriptions } from './show-subscriptions.js';
 import { HOUR_MS, statisticsRange, type AskedRange } from './statistics-range.js';
@@ -69,8 +69,7 @@ export class StatisticsController {
     const query = queryOf(request, subscriptionStatisticsQuery);
     const scope = scopeOf(principalOf(request));
     const subscription = id === undefined ? undefined : await getSubscription(this.db, scope, id);
-    if (!subscription)
-      throw new ProblemError('subscription_not_found', 'There is no subscription of this id.');
+    if (!subscription) throw subscriptionNotFound();
     const range = statisticsRange(asked(query), await this.db.reliableNowMs());
     const subject = { scope: { tenant: subscription.tenant }, subscriptionId: subscription.id };
     return presentStatistics(range, await readStatistics(this.db, subject, range));

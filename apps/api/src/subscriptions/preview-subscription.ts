@@ -31,6 +31,7 @@ import { mergeHeaders } from './merge-headers.js';
 import { mergeMetadata, parsePatch } from './patch-subscription.js';
 import { refuseUnknownEventTypes, refuseUnknownOwnTypes } from './refuse-unknown-event-types.js';
 import { acceptedUrl, type SubscriptionDeps } from './subscription-rules.js';
+import { subscriptionNotFound } from './subscription-target.js';
 import { newSubscription, subscriptionPatch } from './subscriptions.schema.js';
 
 const RECENT_EVENTS = 50;
@@ -165,7 +166,7 @@ async function subscriptionOf(
 ): Promise<StoredSubscription> {
   const id = typeof given === 'string' ? decodeId('sub', given) : undefined;
   const stored = id === undefined ? undefined : await getSubscription(db, scopeOf(principal), id);
-  if (!stored) throw new ProblemError('subscription_not_found', 'There is no subscription of this id.');
+  if (!stored) throw subscriptionNotFound();
   return stored;
 }
 

@@ -36,7 +36,7 @@ import { previewSubscription } from './preview-subscription.js';
 import { previewSubscriptionOperation } from './preview-subscription.schema.js';
 import { rotateSecret } from './rotate-secret.js';
 import { subscriptionRules, type SubscriptionDeps } from './subscription-rules.js';
-import { found, notFound, target } from './subscription-target.js';
+import { found, subscriptionNotFound, target } from './subscription-target.js';
 import {
   createSubscriptionOperation,
   deleteSubscriptionOperation,
@@ -141,7 +141,7 @@ export class SubscriptionsController {
   @Serves(deleteSubscriptionOperation)
   async delete(@Req() request: FastifyRequest): Promise<void> {
     const { id, scope } = target(request);
-    if (!(await deleteSubscription(this.deps.db, scope, id))) throw notFound();
+    if (!(await deleteSubscription(this.deps.db, scope, id))) throw subscriptionNotFound();
     await cancelBacklogOfDeleted(this.deps.db, this.log);
   }
 

@@ -1,14 +1,6 @@
 import type { Database } from '../database.js';
 import { DAY_MS, listPartitions, type Partition } from '../partitions.js';
 
-/** The version of the server, such as `18.1`. */
-export async function databaseVersion(db: Database): Promise<string> {
-  const [row] = await db.query<{ version: string }>({
-    text: `select current_setting('server_version') as version`,
-  });
-  return row?.version ?? '';
-}
-
 /** Of the whole database, with its indexes and whatever else is in it. Asks the file system. */
 export async function databaseSizeBytes(db: Database): Promise<number> {
   const [row] = await db.query<{ bytes: number }>({
