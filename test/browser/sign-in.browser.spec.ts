@@ -132,4 +132,22 @@ describe('a session that ends while a page is open', () => {
     await page.getByText('No events yet').waitFor();
     expect(page.url()).toBe(`${baseUrlOf(posthorn)}/events`);
   });
+
+  it('shows nothing of what was seen in it to whoever signs in next', async () => {
+    await posthorn.ask(201, 'PUT', '/v1/event-types/seen.before', {});
+    const page = await browser.openDashboard(posthorn, '/event-types');
+    await page.getByRole('link', { name: 'seen.before' }).waitFor();
+    await posthorn.sql('delete from posthorn.sessions');
+    await page.getByRole('link', { name: 'Events' }).click();
+    await signInForm(page).waitFor();
+    // From now on the catalogue is not answered: whatever is shown of it was kept.
+    await page.route('**/v1/event-types*', () => undefined);
+    const { key } = await makeKey(['events:read']);
+    await page.getByLabel('API key').fill(key);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByText('No events yet').waitFor();
+    await page.getByRole('link', { name: 'Event types' }).click();
+    await page.getByRole('main').getByText('Loading').waitFor({ state: 'attached' });
+    expect(await page.getByText('seen.before').count()).toBe(0);
+  });
 });

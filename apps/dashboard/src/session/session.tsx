@@ -48,12 +48,16 @@ export function SessionGate({ children }: { children: ReactNode }) {
     staleTime: Infinity,
   });
   const askAgain = useCallback(() => queries.resetQueries({ queryKey: SESSION_QUERY }), [queries]);
+  const enter = () => {
+    queries.removeQueries({ type: 'inactive' }); // whoever was here before may have seen more
+    return askAgain();
+  };
   useEffect(() => credentials.onEnded(() => void askAgain()), [askAgain]);
 
   if (session.data) return <SessionContext value={session.data}>{children}</SessionContext>;
   if (session.isPending) return <Loading page />;
   const problem = asProblem(session.error);
-  if (problem.status === 401) return isPortal ? <PortalClosed /> : <SignIn onSignedIn={askAgain} />;
+  if (problem.status === 401) return isPortal ? <PortalClosed /> : <SignIn onSignedIn={enter} />;
   return (
     <main className="mx-auto max-w-xl p-6">
       <ProblemNotice error={session.error} onRetry={() => void session.refetch()} />
