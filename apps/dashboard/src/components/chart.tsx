@@ -27,7 +27,7 @@ const spanOf = (plot: uPlot): number => (plot.scales['x']?.max ?? 0) - (plot.sca
 function formatTick(atS: number, spanS: number, isWhole = false): string {
   const date = new Date(atS * 1000);
   const day = date.toLocaleDateString(undefined, { month: 'short', day: 'numeric' });
-  const time = date.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
+  const time = date.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
   if (isWhole) return `${day}, ${time}`;
   return spanS > 2 * DAY_S ? day : time;
 }

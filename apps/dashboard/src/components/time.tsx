@@ -59,7 +59,7 @@ export function ExactTime({ at }: { at: string }) {
   return (
     <time dateTime={at} title={at} className="whitespace-nowrap">
       {date.toLocaleDateString(undefined, { year: 'numeric', month: 'short', day: 'numeric' })}{' '}
-      {date.toLocaleTimeString(undefined, { hour12: false })}.
+      {date.toLocaleTimeString(undefined, { hourCycle: 'h23' })}.
       {String(date.getMilliseconds()).padStart(3, '0')}
     </time>
   );
