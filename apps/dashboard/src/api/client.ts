@@ -37,7 +37,7 @@ export function asProblem(error: unknown): Pick<Problem, 'title' | 'detail'> & P
   }
   return {
     title: 'No answer from Posthorn',
-    detail: 'It could not be reached. Is it running, and is the network there? This page goes on trying.',
+    detail: 'It could not be reached. Is it running, and is the network there?',
   };
 }
 
