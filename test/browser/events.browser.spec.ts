@@ -109,7 +109,7 @@ describe('an event', () => {
 
     const deliveries = page.getByRole('region', { name: 'Deliveries', exact: true });
     await deliveries.getByText('succeeded').waitFor();
-    await deliveries.getByText('503, rejected').waitFor();
+    await deliveries.getByText('503', { exact: true }).waitFor();
     expect(await deliveries.locator(`a[href="/deliveries/${delivery.id}"]`).count()).toBe(1);
 
     const why = page.getByRole('region', { name: 'Why it went there, or did not' });
@@ -194,15 +194,16 @@ describe('emitting by hand', () => {
   });
 
   it('begins with the example of the type', async () => {
-    await posthorn.ask(201, 'PUT', '/v1/event-types/order.shipped', { example: { parcel: 'x-1' } });
+    const put = { body: `{"example":${DATA}}` };
+    expect((await posthorn.request('PUT', '/v1/event-types/order.shipped', put)).status).toBe(201);
     const page = await browser.openDashboard(posthorn, '/events/new');
     await page.getByLabel('Type').fill('order.shipped');
     const data = page.getByLabel('Data', { exact: true });
     await eventually('the example', async () => ((await data.inputValue()) === '' ? undefined : true));
-    expect(JSON.parse(await data.inputValue())).toEqual({ parcel: 'x-1' });
+    expect((await data.inputValue()).replaceAll(/\s/g, '')).toBe(DATA);
     await data.fill('[1]');
     await page.getByRole('button', { name: 'Use the example' }).click();
-    expect(JSON.parse(await data.inputValue())).toEqual({ parcel: 'x-1' });
+    expect((await data.inputValue()).replaceAll(/\s/g, '')).toBe(DATA);
     await page.getByRole('button', { name: 'Emit event' }).click();
     await page.getByText('No subscription wants it').waitFor();
     await page.getByRole('link', { name: 'Open the event' }).click();

@@ -1,4 +1,5 @@
 import { useEffect, useRef, type ReactNode } from 'react';
+import { ProblemNotice } from './problem-notice.tsx';
 
 /** A dialog over the page: the browser keeps the focus in it, and Escape closes it. */
 export function Dialog({
@@ -65,5 +66,47 @@ export function DialogActions({
         {isPending ? 'Working …' : confirm}
       </button>
     </div>
+  );
+}
+
+/** Asks once more before something is done, and says why it was refused. */
+export function ConfirmDialog({
+  title,
+  confirm,
+  tone = 'primary',
+  request,
+  onConfirm,
+  onClose,
+  children,
+}: {
+  title: string;
+  /** What the button says that does it. */
+  confirm: string;
+  tone?: 'primary' | 'danger';
+  /** How it is going. */
+  request: { isPending: boolean; error: unknown };
+  onConfirm: () => void;
+  onClose: () => void;
+  /** What happens then. */
+  children: ReactNode;
+}) {
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form
+        className="text-sm"
+        onSubmit={(event) => {
+          event.preventDefault();
+          onConfirm();
+        }}
+      >
+        {Boolean(request.error) && (
+          <div className="mb-3">
+            <ProblemNotice error={request.error} />
+          </div>
+        )}
+        {children}
+        <DialogActions onClose={onClose} confirm={confirm} isPending={request.isPending} tone={tone} />
+      </form>
+    </Dialog>
   );
 }

@@ -3,8 +3,7 @@ import { useState } from 'react';
 import { Link } from 'react-router';
 import { api, type Schemas } from '../api/client.ts';
 import { useMay } from '../session/session.tsx';
-import { Dialog, DialogActions } from './dialog.tsx';
-import { ProblemNotice } from './problem-notice.tsx';
+import { ConfirmDialog } from './dialog.tsx';
 import { ReplayDialog, type ReplayFilter } from './replay-dialog.tsx';
 import { useToast } from './toasts.tsx';
 
@@ -160,22 +159,20 @@ export function ConfirmAction({ action, onClose }: { action: ExplanationAction; 
     },
   });
   return (
-    <Dialog title={`${label}?`} onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          asked.mutate();
-        }}
-      >
-        {asked.error && <ProblemNotice error={asked.error} />}
-        <p className="mt-2 text-sm">{action.words}</p>
-        <p className="text-quiet mt-2 text-xs break-all">
-          <code>
-            {action.method} {action.path}
-          </code>
-        </p>
-        <DialogActions onClose={onClose} confirm={label} isPending={asked.isPending} tone={tone} />
-      </form>
-    </Dialog>
+    <ConfirmDialog
+      title={`${label}?`}
+      confirm={label}
+      tone={tone}
+      request={asked}
+      onConfirm={() => asked.mutate()}
+      onClose={onClose}
+    >
+      <p className="mt-2 text-sm">{action.words}</p>
+      <p className="text-quiet mt-2 text-xs break-all">
+        <code>
+          {action.method} {action.path}
+        </code>
+      </p>
+    </ConfirmDialog>
   );
 }

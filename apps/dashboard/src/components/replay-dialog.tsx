@@ -5,8 +5,9 @@ import { $api, api, errorsByField, type Schemas } from '../api/client.ts';
 import { useSeesAllTenants } from '../session/session.tsx';
 import { Dialog, DialogActions } from './dialog.tsx';
 import { Field } from './field.tsx';
+import { formatCount } from './figures.ts';
 import { ProblemNotice } from './problem-notice.tsx';
-import { inWords, ReplayProgress } from './replay-progress.tsx';
+import { ReplayProgress } from './replay-progress.tsx';
 import { StateBadge } from './state-badge.tsx';
 import { SubscriptionOptions } from './subscription-name.tsx';
 import { TimeInput } from './time-input.tsx';
@@ -122,7 +123,7 @@ function ReplayForm({
         onClose={onClose}
         confirm={
           counted && !isNothing
-            ? `Replay ${counted.isMore ? 'at least ' : ''}${inWords(counted.selected)}`
+            ? `Replay ${counted.isMore ? 'at least ' : ''}${formatCount(counted.selected)}`
             : 'Count'
         }
         isPending={count.isPending || start.isPending}
@@ -276,8 +277,7 @@ export function useReplay(id: string, known?: Schemas['Replay']) {
     '/v1/replays/{id}',
     { params: { path: { id } } },
     {
-      refetchInterval: ({ state }) =>
-        state.data === undefined || state.data.state === 'running' ? WATCH_MS : false,
+      refetchInterval: ({ state }) => state.data?.state === 'running' && WATCH_MS,
       ...(known && { placeholderData: known }),
     },
   );
@@ -308,7 +308,7 @@ async function post(
 
 function countedWords({ selected, isMore }: Schemas['ReplayCount']): string {
   if (isMore)
-    return `More than ${inWords(selected)} match: counting stopped there. All of them are replayed.`;
+    return `More than ${formatCount(selected)} match: counting stopped there. All of them are replayed.`;
   if (selected === 0) return 'Nothing matches: there is nothing to replay.';
-  return selected === 1 ? 'One matches.' : `${inWords(selected)} match.`;
+  return selected === 1 ? 'One matches.' : `${formatCount(selected)} match.`;
 }

@@ -1,4 +1,5 @@
 import type { Schemas } from '../api/client.ts';
+import { formatCount } from './figures.ts';
 
 type Replay = Schemas['Replay'];
 
@@ -12,7 +13,7 @@ const PARTS = [
 export function ReplayProgress({ replay }: { replay: Replay }) {
   const { done, selected, isMore } = replay;
   const percent = (count: number) => (selected === 0 ? 0 : (100 * count) / selected);
-  const words = `${inWords(done)} of ${isMore ? 'at least ' : ''}${inWords(selected)} done`;
+  const words = `${formatCount(done)} of ${isMore ? 'at least ' : ''}${formatCount(selected)} done`;
   return (
     <div>
       <div
@@ -29,10 +30,8 @@ export function ReplayProgress({ replay }: { replay: Replay }) {
         ))}
       </div>
       <p className="text-quiet mt-1 text-xs">
-        {words}: {PARTS.map(({ of }) => `${inWords(replay[of])} ${of}`).join(', ')}
+        {words}: {PARTS.map(({ of }) => `${formatCount(replay[of])} ${of}`).join(', ')}
       </p>
     </div>
   );
 }
-
-export const inWords = (count: number): string => count.toLocaleString('en');

@@ -2,12 +2,11 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useSearchParams } from 'react-router';
 import { $api, type Schemas } from '../../api/client.ts';
-import { Dialog, DialogActions } from '../../components/dialog.tsx';
+import { ConfirmDialog } from '../../components/dialog.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { Loaded } from '../../components/loaded.tsx';
 import { Page } from '../../components/page.tsx';
 import { Pager } from '../../components/pager.tsx';
-import { ProblemNotice } from '../../components/problem-notice.tsx';
 import { Time } from '../../components/time.tsx';
 import { useToast } from '../../components/toasts.tsx';
 import { useSeesAllTenants } from '../../session/session.tsx';
@@ -145,25 +144,18 @@ function RevokeApiKey({ apiKey, onClose }: { apiKey: ApiKey; onClose: () => void
     },
   });
   return (
-    <Dialog title={`Revoke ${apiKey.name ?? 'this API key'}?`} onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          revoke.mutate({ params: { path: { id: apiKey.id } } });
-        }}
-      >
-        {revoke.error && <ProblemNotice error={revoke.error} />}
-        <p className="text-sm">
-          The very next request with <code className="break-all">{apiKey.id}</code> is refused, and who signed
-          in with it is signed out. That cannot be undone.
-        </p>
-        <DialogActions
-          onClose={onClose}
-          confirm="Revoke API key"
-          tone="danger"
-          isPending={revoke.isPending}
-        />
-      </form>
-    </Dialog>
+    <ConfirmDialog
+      title={`Revoke ${apiKey.name ?? 'this API key'}?`}
+      confirm="Revoke API key"
+      tone="danger"
+      request={revoke}
+      onConfirm={() => revoke.mutate({ params: { path: { id: apiKey.id } } })}
+      onClose={onClose}
+    >
+      <p className="text-sm">
+        The very next request with <code className="break-all">{apiKey.id}</code> is refused, and who signed
+        in with it is signed out. That cannot be undone.
+      </p>
+    </ConfirmDialog>
   );
 }

@@ -1,17 +1,16 @@
 import { useState } from 'react';
 import { Link, useParams } from 'react-router';
 import { $api, type Schemas } from '../../api/client.ts';
+import { isOpen } from '../../components/delivery-words.ts';
 import { ConfirmAction, ExplanationView, type ExplanationAction } from '../../components/explanation.tsx';
 import { Fact, Facts } from '../../components/facts.tsx';
 import { Id } from '../../components/id.tsx';
 import { Loaded } from '../../components/loaded.tsx';
-import { Loading } from '../../components/loading.tsx';
 import { Page, Section } from '../../components/page.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
 import { SubscriptionName } from '../../components/subscription-name.tsx';
 import { ExactTime } from '../../components/time.tsx';
 import { useMay, useSeesAllTenants } from '../../session/session.tsx';
-import { isOpen } from './delivery-words.ts';
 import { Timeline } from './timeline.tsx';
 
 type Delivery = Schemas['DeliveryWithAttempts'];
@@ -161,14 +160,19 @@ function Why({ delivery: { id, eventId, subscriptionId } }: { delivery: Delivery
     },
   );
   if (!mayRead) return null;
-  const explanation = explained.data?.explanations[0];
   return (
     <Section title="Why">
-      {explanation ? (
-        <ExplanationView explanation={explanation} here={`/deliveries/${id}`} />
-      ) : (
-        <Loading lines={3} />
-      )}
+      <Loaded query={explained} lines={3}>
+        {({ explanations }) =>
+          explanations.map((explanation) => (
+            <ExplanationView
+              key={explanation.subscription.id}
+              explanation={explanation}
+              here={`/deliveries/${id}`}
+            />
+          ))
+        }
+      </Loaded>
     </Section>
   );
 }

@@ -1,12 +1,12 @@
 import { Link } from 'react-router';
 import type { Schemas } from '../../api/client.ts';
+import { lastAnswerWords, REASON_WORDS, WAITING_WORDS } from '../../components/delivery-words.ts';
 import { EventTypeName } from '../../components/event-type-name.tsx';
 import { shortId } from '../../components/id.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
 import { SubscriptionName } from '../../components/subscription-name.tsx';
 import { Time, useNow } from '../../components/time.tsx';
 import { useSeesAllTenants } from '../../session/session.tsx';
-import { lastAnswerWords, REASON_WORDS, WAITING_WORDS } from './delivery-words.ts';
 
 type Delivery = Schemas['Delivery'];
 

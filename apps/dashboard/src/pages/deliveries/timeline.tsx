@@ -1,9 +1,9 @@
 import { useState, type ReactNode } from 'react';
 import type { Schemas } from '../../api/client.ts';
+import { REASON_WORDS, WAITING_WORDS } from '../../components/delivery-words.ts';
 import { StateBadge } from '../../components/state-badge.tsx';
 import { ExactTime, formatDuration, useNow } from '../../components/time.tsx';
 import { AttemptView } from './attempt-view.tsx';
-import { REASON_WORDS, WAITING_WORDS } from './delivery-words.ts';
 
 type Attempt = Schemas['Attempt'];
 type Delivery = Schemas['DeliveryWithAttempts'];

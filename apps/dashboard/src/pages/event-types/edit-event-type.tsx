@@ -2,6 +2,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useNavigate } from 'react-router';
 import { api, errorsByField } from '../../api/client.ts';
+import type { EventTypeText } from '../../api/event-type-text.ts';
 import { Dialog, DialogActions } from '../../components/dialog.tsx';
 import { Field } from '../../components/field.tsx';
 import { JsonField } from '../../components/json-field.tsx';
@@ -14,16 +15,6 @@ import { useMay, useSession } from '../../session/session.tsx';
 export function useMayEditEventTypes(): boolean {
   const isAdmin = useMay('admin');
   return useSession().tenant === null && isAdmin;
-}
-
-/** What is said about an event type, with its documents as text. */
-export interface EventTypeText {
-  name: string;
-  description: string;
-  /** JSON text, or empty for none. */
-  schema: string;
-  /** JSON text, or empty for none. */
-  example: string;
 }
 
 const NOTHING: EventTypeText = { name: '', description: '', schema: '', example: '' };

@@ -1,22 +1,21 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
-import { $api, api } from '../../api/client.ts';
-import { CodeBlock, prettyJson } from '../../components/code-view.tsx';
-import { Dialog, DialogActions } from '../../components/dialog.tsx';
-import { memberText } from '../../components/json-text.ts';
+import { $api } from '../../api/client.ts';
+import { useEventTypeText } from '../../api/event-type-text.ts';
+import { CodeBlock } from '../../components/code-view.tsx';
+import { ConfirmDialog } from '../../components/dialog.tsx';
 import { Loaded } from '../../components/loaded.tsx';
 import { Page, Section } from '../../components/page.tsx';
-import { ProblemNotice } from '../../components/problem-notice.tsx';
 import { useToast } from '../../components/toasts.tsx';
 import { useMay } from '../../session/session.tsx';
-import { EditEventType, useMayEditEventTypes, type EventTypeText } from './edit-event-type.tsx';
+import { EditEventType, useMayEditEventTypes } from './edit-event-type.tsx';
 import { WhoWants } from './who-wants.tsx';
 
 /** What is said about one event type, and who wants it. */
 export function Component() {
   const { name = '' } = useParams();
-  const type = useEventType(name);
+  const type = useEventTypeText(name);
   const mayEdit = useMayEditEventTypes();
   const mayEmit = useMay('events:write');
   const [open, setOpen] = useState<'edit' | 'remove'>();
@@ -84,32 +83,6 @@ export function Component() {
   );
 }
 
-/** An event type with its documents as text, so that what is edited is what was given. */
-function useEventType(name: string) {
-  return useQuery({
-    queryKey: ['get', '/v1/event-types/{name}', { params: { path: { name } } }],
-    queryFn: async ({ signal }): Promise<EventTypeText> => {
-      const { data: text, error } = await api.GET('/v1/event-types/{name}', {
-        params: { path: { name } },
-        parseAs: 'text',
-        signal,
-      });
-      if (error) throw error;
-      const documentOf = (member: string): string => {
-        const document = memberText(text, member) ?? 'null';
-        return document === 'null' ? '' : (prettyJson(document) ?? document);
-      };
-      const { description } = JSON.parse(text) as { description: string | null };
-      return {
-        name,
-        description: description ?? '',
-        schema: documentOf('schema'),
-        example: documentOf('example'),
-      };
-    },
-  });
-}
-
 function Document({ text, label, nothing }: { text: string; label: string; nothing: string }) {
   if (text === '') return <p className="text-quiet text-sm">{nothing}</p>;
   return <CodeBlock text={text} label={label} />;
@@ -128,25 +101,17 @@ function DeleteEventType({ name, onClose }: { name: string; onClose: () => void 
     },
   });
   return (
-    <Dialog title={`Delete event type ${name}?`} onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          remove.mutate({ params: { path: { name } } });
-        }}
-      >
-        {remove.error && <ProblemNotice error={remove.error} />}
-        <p className="text-sm">
-          Its description, schema and example are deleted. Events and subscriptions of this type are left
-          alone.
-        </p>
-        <DialogActions
-          onClose={onClose}
-          confirm="Delete event type"
-          tone="danger"
-          isPending={remove.isPending}
-        />
-      </form>
-    </Dialog>
+    <ConfirmDialog
+      title={`Delete event type ${name}?`}
+      confirm="Delete event type"
+      tone="danger"
+      request={remove}
+      onConfirm={() => remove.mutate({ params: { path: { name } } })}
+      onClose={onClose}
+    >
+      <p className="text-sm">
+        Its description, schema and example are deleted. Events and subscriptions of this type are left alone.
+      </p>
+    </ConfirmDialog>
   );
 }

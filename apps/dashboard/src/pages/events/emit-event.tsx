@@ -2,6 +2,8 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
 import { $api, api, errorsByField, type Schemas } from '../../api/client.ts';
+import { useEventTypeText } from '../../api/event-type-text.ts';
+import { isOpen } from '../../components/delivery-words.ts';
 import { Field } from '../../components/field.tsx';
 import { Id } from '../../components/id.tsx';
 import { JsonField } from '../../components/json-field.tsx';
@@ -10,7 +12,7 @@ import { Loaded } from '../../components/loaded.tsx';
 import { Page, Section } from '../../components/page.tsx';
 import { ProblemNotice } from '../../components/problem-notice.tsx';
 import { useMay, useSeesAllTenants } from '../../session/session.tsx';
-import { EventDeliveries, isOpen } from './event-deliveries.tsx';
+import { EventDeliveries } from './event-deliveries.tsx';
 
 type Emitted = Schemas['EmittedEvent'];
 
@@ -49,9 +51,9 @@ function EmissionForm({ onEmitted }: { onEmitted: (event: Emitted) => void }) {
   const [externalId, setExternalId] = useState('');
   // Until somebody types, it is the example of the chosen type.
   const [typed, setTyped] = useState<string>();
-  const example = types.data?.data.find(({ name }) => name === type)?.example ?? null;
-  const exampleText = example === null ? '' : JSON.stringify(example, null, 2);
-  const data = typed ?? exampleText;
+  const isKnown = types.data?.data.some(({ name }) => name === type) === true;
+  const example = useEventTypeText(type, { enabled: isKnown }).data?.example ?? '';
+  const data = typed ?? example;
   const emit = useEmission(onEmitted);
   const errors = errorsByField(emit.error);
   return (
@@ -110,7 +112,7 @@ function EmissionForm({ onEmitted }: { onEmitted: (event: Emitted) => void }) {
         value={data}
         onChange={setTyped}
       />
-      {exampleText !== '' && data !== exampleText && (
+      {example !== '' && data !== example && (
         <button type="button" className="btn btn-sm mb-4" onClick={() => setTyped(undefined)}>
           Use the example of {type}
         </button>

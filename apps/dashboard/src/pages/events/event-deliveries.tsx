@@ -1,5 +1,6 @@
 import { Link } from 'react-router';
 import type { Schemas } from '../../api/client.ts';
+import { lastAnswerWords, WAITING_WORDS } from '../../components/delivery-words.ts';
 import { Empty } from '../../components/empty.tsx';
 import { shortId } from '../../components/id.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
@@ -7,8 +8,6 @@ import { SubscriptionName } from '../../components/subscription-name.tsx';
 import { Time } from '../../components/time.tsx';
 
 type Delivery = Schemas['Delivery'];
-
-export const isOpen = ({ state }: Delivery): boolean => state === 'pending' || state === 'in_flight';
 
 /** Where one event goes, and how far each delivery of it is. */
 export function EventDeliveries({
@@ -62,10 +61,12 @@ export function EventDeliveries({
                   <StateBadge state={delivery.state} />
                 </td>
                 <td className="hidden text-right tabular-nums @xl:table-cell">{delivery.attemptCount}</td>
-                <td className="hidden @md:table-cell">{lastAnswerOf(delivery)}</td>
+                <td className="hidden @md:table-cell">{lastAnswerWords(delivery)}</td>
                 <td className="hidden @2xl:table-cell">
                   {delivery.nextAttemptAt === null ? (
-                    <span className="text-quiet">{delivery.waitingFor?.replaceAll('_', ' ') ?? 'none'}</span>
+                    <span className="text-quiet">
+                      {delivery.waitingFor === null ? 'none' : `waits ${WAITING_WORDS[delivery.waitingFor]}`}
+                    </span>
                   ) : (
                     <Time at={delivery.nextAttemptAt} />
                   )}
@@ -85,9 +86,4 @@ export function EventDeliveries({
       )}
     </>
   );
-}
-
-function lastAnswerOf({ lastOutcome, lastStatusCode }: Delivery) {
-  if (lastOutcome === null) return <span className="text-quiet">none yet</span>;
-  return lastStatusCode === null ? lastOutcome : `${lastStatusCode}, ${lastOutcome}`;
 }

@@ -1,20 +1,21 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState, type ReactNode } from 'react';
+import { useState } from 'react';
 import { Link, useParams } from 'react-router';
 import type { operations } from '#api-types';
 import { $api, api } from '../../api/client.ts';
 import { BodyView } from '../../components/code-view.tsx';
-import { Dialog, DialogActions } from '../../components/dialog.tsx';
+import { isOpen } from '../../components/delivery-words.ts';
+import { ConfirmDialog } from '../../components/dialog.tsx';
 import { Empty } from '../../components/empty.tsx';
+import { Fact, Facts } from '../../components/facts.tsx';
 import { Id } from '../../components/id.tsx';
 import { memberText } from '../../components/json-text.ts';
 import { Loaded } from '../../components/loaded.tsx';
 import { Page, Section } from '../../components/page.tsx';
-import { ProblemNotice } from '../../components/problem-notice.tsx';
 import { ExactTime, Time } from '../../components/time.tsx';
 import { useToast } from '../../components/toasts.tsx';
 import { useMay, useSeesAllTenants } from '../../session/session.tsx';
-import { EventDeliveries, isOpen } from './event-deliveries.tsx';
+import { EventDeliveries } from './event-deliveries.tsx';
 import { EventExplanations } from './event-explanations.tsx';
 
 const REFRESH_MS = 2_000;
@@ -45,7 +46,9 @@ export function Component() {
       <Loaded query={event} lines={10}>
         {(found) => (
           <>
-            <Facts event={found} />
+            <div className="mb-8">
+              <EventFacts event={found} />
+            </div>
             <Section title="Payload">
               <Payload event={found} />
             </Section>
@@ -96,44 +99,35 @@ function useEvent(id: string) {
   });
 }
 
-function Facts({ event }: { event: EventShown }) {
+function EventFacts({ event }: { event: EventShown }) {
   const seesAllTenants = useSeesAllTenants();
   return (
-    <dl className="border-base-300 bg-base-100 mb-8 grid grid-cols-2 gap-x-6 gap-y-3 rounded-box border p-4 text-sm lg:grid-cols-4">
-      <Fact name="Happened">
+    <Facts>
+      <Fact label="Happened">
         <ExactTime at={event.timestamp} />
       </Fact>
-      <Fact name="Accepted">
+      <Fact label="Accepted">
         <ExactTime at={event.createdAt} />
       </Fact>
-      <Fact name="External id">
+      <Fact label="External id">
         {event.externalId === null ? (
           <span className="text-quiet">none</span>
         ) : (
           <code className="break-all">{event.externalId}</code>
         )}
       </Fact>
-      <Fact name="Matched subscriptions">{event.matchedSubscriptions}</Fact>
+      <Fact label="Matched subscriptions">{event.matchedSubscriptions}</Fact>
       {seesAllTenants && (
-        <Fact name="Tenant">
+        <Fact label="Tenant">
           <code className="break-all">{event.tenant}</code>
         </Fact>
       )}
-      <Fact name="Type">
+      <Fact label="Type">
         <Link to={`/event-types/${encodeURIComponent(event.type)}`} className="link break-all">
           {event.type}
         </Link>
       </Fact>
-    </dl>
-  );
-}
-
-function Fact({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <div className="min-w-0">
-      <dt className="text-quiet text-xs">{name}</dt>
-      <dd>{children}</dd>
-    </div>
+    </Facts>
   );
 }
 
@@ -178,21 +172,19 @@ function ErasePayload({ id, onClose }: { id: string; onClose: () => void }) {
     },
   });
   return (
-    <Dialog title="Erase this payload?" onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          erase.mutate({ params: { path: { id } } });
-        }}
-      >
-        {erase.error && <ProblemNotice error={erase.error} />}
-        <p className="text-sm">
-          <code>data</code> and the bodies of all answers to it are deleted now and cannot be brought back.
-          What is pending is cancelled, so that some subscriptions may never get it. The event and its
-          attempts stay in the log.
-        </p>
-        <DialogActions onClose={onClose} confirm="Erase payload" tone="danger" isPending={erase.isPending} />
-      </form>
-    </Dialog>
+    <ConfirmDialog
+      title="Erase this payload?"
+      confirm="Erase payload"
+      tone="danger"
+      request={erase}
+      onConfirm={() => erase.mutate({ params: { path: { id } } })}
+      onClose={onClose}
+    >
+      <p className="text-sm">
+        <code>data</code> and the bodies of all answers to it are deleted now and cannot be brought back. What
+        is pending is cancelled, so that some subscriptions may never get it. The event and its attempts stay
+        in the log.
+      </p>
+    </ConfirmDialog>
   );
 }

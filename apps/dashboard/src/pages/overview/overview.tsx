@@ -4,6 +4,7 @@ import { Link } from 'react-router';
 import { $api, api, type Schemas } from '../../api/client.ts';
 import type { Series } from '../../components/chart.tsx';
 import { Empty } from '../../components/empty.tsx';
+import { formatCount, formatShare, formatWhole } from '../../components/figures.ts';
 import { Loaded } from '../../components/loaded.tsx';
 import { Page, Section } from '../../components/page.tsx';
 import { Sparkline } from '../../components/sparkline.tsx';
@@ -123,9 +124,6 @@ function TenantFilter({
   );
 }
 
-const number = (value: number) => value.toLocaleString('en');
-const percent = (share: number) => `${(share * 100).toFixed(share > 0.99 && share < 1 ? 2 : 1)} %`;
-
 function Figures({ statistics: { totals, now } }: { statistics: Statistics }) {
   const attempts = Object.values(totals.attempts).reduce((sum, count) => sum + count, 0);
   const rate = totals.successRate;
@@ -133,16 +131,16 @@ function Figures({ statistics: { totals, now } }: { statistics: Statistics }) {
     <div className="mb-6 grid grid-cols-2 gap-3 md:grid-cols-3 xl:grid-cols-6">
       <Tile
         label="Attempts accepted"
-        value={rate === null ? '–' : percent(rate)}
-        note={`of ${number(attempts)}`}
+        value={formatShare(rate)}
+        note={`of ${formatCount(attempts)}`}
         tone={rate !== null && rate < 0.9 ? 'bad' : 'plain'}
       />
       <Tile
         label="Delivered"
-        value={number(totals.deliveries.succeeded)}
+        value={formatCount(totals.deliveries.succeeded)}
         note={
           totals.deliveries.exhausted > 0
-            ? `${number(totals.deliveries.exhausted)} exhausted`
+            ? `${formatCount(totals.deliveries.exhausted)} exhausted`
             : 'none exhausted'
         }
         tone={totals.deliveries.exhausted > 0 ? 'warn' : 'plain'}
@@ -167,8 +165,8 @@ function Figures({ statistics: { totals, now } }: { statistics: Statistics }) {
       />
       <Tile
         label="Waiting now"
-        value={`${number(now.pending.size)}${now.pending.isMore ? '+' : ''}`}
-        note={now.inFlight > 0 ? `deliveries; ${number(now.inFlight)} being attempted` : 'deliveries'}
+        value={`${formatCount(now.pending.size)}${now.pending.isMore ? '+' : ''}`}
+        note={now.inFlight > 0 ? `deliveries; ${formatCount(now.inFlight)} being attempted` : 'deliveries'}
       />
       <Tile
         label="Oldest due"
@@ -236,8 +234,8 @@ function Charts({ statistics: { points } }: { statistics: Statistics }) {
   );
   return (
     <div className="grid gap-x-6 lg:grid-cols-3">
-      <Plot title="Attempts" timesMs={timesMs} series={attempts} format={number} />
-      <Plot title="Deliveries finished" timesMs={timesMs} series={deliveries} format={number} />
+      <Plot title="Attempts" timesMs={timesMs} series={attempts} format={formatWhole} />
+      <Plot title="Deliveries finished" timesMs={timesMs} series={deliveries} format={formatWhole} />
       <Plot title="Time of an attempt" timesMs={timesMs} series={latency} format={formatDuration} />
     </div>
   );
@@ -389,7 +387,7 @@ function Backlog({ subscription, most }: { subscription: Busy; most: number }) {
           <div className="bg-primary h-full" style={{ width: `${(backlog.size / most) * 100}%` }} />
         </div>
         <span className="text-sm tabular-nums">
-          {number(backlog.size)}
+          {formatCount(backlog.size)}
           {backlog.isMore && '+'} waiting
         </span>
       </div>
@@ -439,7 +437,7 @@ function Worries({ tenant }: { tenant: string | undefined }) {
             </Link>
             <div className="text-quiet text-xs">
               {subscription.consecutiveFailures > 0 &&
-                `${number(subscription.consecutiveFailures)} failures running`}
+                `${formatCount(subscription.consecutiveFailures)} failures running`}
               {subscription.failingSince !== null &&
                 `, for ${formatDuration(nowMs - Date.parse(subscription.failingSince))}`}
             </div>

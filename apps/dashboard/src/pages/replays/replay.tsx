@@ -2,14 +2,14 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useParams } from 'react-router';
 import { $api, type Schemas } from '../../api/client.ts';
-import { Dialog, DialogActions } from '../../components/dialog.tsx';
+import { ConfirmDialog } from '../../components/dialog.tsx';
 import { Fact, Facts } from '../../components/facts.tsx';
+import { formatCount } from '../../components/figures.ts';
 import { Id } from '../../components/id.tsx';
 import { Loaded } from '../../components/loaded.tsx';
 import { Page, Section } from '../../components/page.tsx';
-import { ProblemNotice } from '../../components/problem-notice.tsx';
 import { useReplay } from '../../components/replay-dialog.tsx';
-import { inWords, ReplayProgress } from '../../components/replay-progress.tsx';
+import { ReplayProgress } from '../../components/replay-progress.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
 import { SubscriptionName } from '../../components/subscription-name.tsx';
 import { ExactTime } from '../../components/time.tsx';
@@ -77,7 +77,7 @@ function Counts({ replay }: { replay: Replay }) {
         <div key={name}>
           <dt className="text-sm">{name}</dt>
           <dd className="text-2xl font-semibold tabular-nums">
-            {inWords(replay[name as keyof typeof MEANINGS])}
+            {formatCount(replay[name as keyof typeof MEANINGS])}
             {name === 'selected' && replay.isMore && '+'}
           </dd>
           <dd className="text-quiet text-xs">{meaning}</dd>
@@ -152,20 +152,17 @@ function CancelReplay({ id, onClose }: { id: string; onClose: () => void }) {
     },
   });
   return (
-    <Dialog title="Cancel this replay?" onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          cancel.mutate({ params: { path: { id } } });
-        }}
-      >
-        {cancel.error && <ProblemNotice error={cancel.error} />}
-        <p className="text-sm">
-          Nothing more of it is sent. What waits gets back the state it had; what is on the wire ends by
-          itself.
-        </p>
-        <DialogActions onClose={onClose} confirm="Cancel replay" isPending={cancel.isPending} tone="danger" />
-      </form>
-    </Dialog>
+    <ConfirmDialog
+      title="Cancel this replay?"
+      confirm="Cancel replay"
+      tone="danger"
+      request={cancel}
+      onConfirm={() => cancel.mutate({ params: { path: { id } } })}
+      onClose={onClose}
+    >
+      <p className="text-sm">
+        Nothing more of it is sent. What waits gets back the state it had; what is on the wire ends by itself.
+      </p>
+    </ConfirmDialog>
   );
 }

@@ -1,6 +1,6 @@
 import { useState } from 'react';
 import { $api, type Schemas } from '../../api/client.ts';
-import { formatBytes } from '../../components/bytes.ts';
+import { formatBytes, formatCount } from '../../components/figures.ts';
 import { Loaded } from '../../components/loaded.tsx';
 import { Page, Section } from '../../components/page.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
@@ -57,7 +57,7 @@ function Parts({ deployment }: { deployment: Deployment }) {
         note={
           <>
             <StateBadge state={queue.reachable ? 'ok' : 'unreachable'} />{' '}
-            {queue.waitingHints === null ? UNKNOWN : `${queue.waitingHints.toLocaleString('en')} hints wait`}
+            {queue.waitingHints === null ? UNKNOWN : `${formatCount(queue.waitingHints)} hints wait`}
           </>
         }
         tone={queue.reachable ? 'plain' : 'bad'}
@@ -234,7 +234,9 @@ function PartitionsOf({ table, days }: { table: string; days: Partition[] }) {
             {days.map((day) => (
               <tr key={day.from}>
                 <td className="whitespace-nowrap">{day.from.slice(0, 10)}</td>
-                <td className="text-right tabular-nums">{day.rowsEstimate?.toLocaleString('en') ?? '–'}</td>
+                <td className="text-right tabular-nums">
+                  {day.rowsEstimate === null ? '–' : formatCount(day.rowsEstimate)}
+                </td>
                 <td className="text-right whitespace-nowrap tabular-nums">{formatBytes(day.bytes)}</td>
                 <td>{day.state}</td>
               </tr>

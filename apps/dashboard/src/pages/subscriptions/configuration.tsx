@@ -1,5 +1,6 @@
 import type { ReactNode } from 'react';
 import { $api } from '../../api/client.ts';
+import { formatCount } from '../../components/figures.ts';
 import { Loaded } from '../../components/loaded.tsx';
 import { Section } from '../../components/page.tsx';
 import { formatDuration, Time } from '../../components/time.tsx';
@@ -43,12 +44,10 @@ export function Configuration({ subscription }: { subscription: Subscription }) 
           </Item>
           <Item name="Timeout">{formatDuration(subscription.timeoutMs)}</Item>
           <Item name="Rate limit">
-            {rateLimit
-              ? `${rateLimit.count.toLocaleString('en')} per ${durationText(rateLimit.perMs)}`
-              : 'none'}
+            {rateLimit ? `${formatCount(rateLimit.count)} per ${durationText(rateLimit.perMs)}` : 'none'}
           </Item>
           <Item name="At once, at most">
-            {subscription.ordering === 'fifo' ? '1, in order' : subscription.maxInFlight.toLocaleString('en')}
+            {subscription.ordering === 'fifo' ? '1, in order' : formatCount(subscription.maxInFlight)}
           </Item>
           <Item name="Ordering">
             {subscription.ordering === 'fifo'

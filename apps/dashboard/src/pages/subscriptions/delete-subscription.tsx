@@ -1,7 +1,7 @@
 import { useNavigate } from 'react-router';
 import { $api } from '../../api/client.ts';
-import { Dialog, DialogActions } from '../../components/dialog.tsx';
-import { ProblemNotice } from '../../components/problem-notice.tsx';
+import { ConfirmDialog } from '../../components/dialog.tsx';
+import { formatCount } from '../../components/figures.ts';
 import { useToast } from '../../components/toasts.tsx';
 import type { Subscription } from './subscription-draft.ts';
 import { useRefreshSubscriptions } from './use-refresh-subscriptions.ts';
@@ -25,31 +25,24 @@ export function DeleteSubscription({
   });
   const { size, isMore } = subscription.backlog;
   return (
-    <Dialog title="Delete the subscription?" onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          remove.mutate({ params: { path: { id: subscription.id } } });
-        }}
-      >
-        {remove.error && <ProblemNotice error={remove.error} />}
-        <p className="mb-2 text-sm break-all">
-          <code>{subscription.url}</code>
-        </p>
-        <p className="text-sm">
-          Its pending deliveries are cancelled, those that wait for a retry too
-          {size > 0 &&
-            `; ${isMore ? 'more than ' : ''}${size.toLocaleString('en')} of them ${size === 1 ? 'is' : 'are'} due now`}
-          . Events that are accepted from then on do not go there. The log of its deliveries stays, and its
-          signing secrets are gone for good.
-        </p>
-        <DialogActions
-          onClose={onClose}
-          confirm="Delete subscription"
-          tone="danger"
-          isPending={remove.isPending}
-        />
-      </form>
-    </Dialog>
+    <ConfirmDialog
+      title="Delete the subscription?"
+      confirm="Delete subscription"
+      tone="danger"
+      request={remove}
+      onConfirm={() => remove.mutate({ params: { path: { id: subscription.id } } })}
+      onClose={onClose}
+    >
+      <p className="mb-2 text-sm break-all">
+        <code>{subscription.url}</code>
+      </p>
+      <p className="text-sm">
+        Its pending deliveries are cancelled, those that wait for a retry too
+        {size > 0 &&
+          `; ${isMore ? 'more than ' : ''}${formatCount(size)} of them ${size === 1 ? 'is' : 'are'} due now`}
+        . Events that are accepted from then on do not go there. The log of its deliveries stays, and its
+        signing secrets are gone for good.
+      </p>
+    </ConfirmDialog>
   );
 }

@@ -1,5 +1,6 @@
 import { Link } from 'react-router';
 import { $api } from '../../api/client.ts';
+import { lastAnswerWords } from '../../components/delivery-words.ts';
 import { Empty } from '../../components/empty.tsx';
 import { Loaded } from '../../components/loaded.tsx';
 import { Section } from '../../components/page.tsx';
@@ -40,7 +41,7 @@ export function LatestDeliveries({ subscriptionId }: { subscriptionId: string })
                     <th scope="col">Event</th>
                     <th scope="col">State</th>
                     <th scope="col" className="hidden sm:table-cell">
-                      Latest answer
+                      Last answer
                     </th>
                     <th scope="col" className="hidden sm:table-cell">
                       Attempts
@@ -61,9 +62,7 @@ export function LatestDeliveries({ subscriptionId }: { subscriptionId: string })
                       <td>
                         <StateBadge state={delivery.state} />
                       </td>
-                      <td className="hidden sm:table-cell">
-                        {delivery.lastStatusCode ?? delivery.lastOutcome ?? '–'}
-                      </td>
+                      <td className="hidden sm:table-cell">{lastAnswerWords(delivery)}</td>
                       <td className="hidden tabular-nums sm:table-cell">{delivery.attemptCount}</td>
                       <td className="text-right">
                         <Time at={delivery.createdAt} />

@@ -1,7 +1,6 @@
 import { useState } from 'react';
 import { $api } from '../../api/client.ts';
-import { Dialog, DialogActions } from '../../components/dialog.tsx';
-import { ProblemNotice } from '../../components/problem-notice.tsx';
+import { ConfirmDialog } from '../../components/dialog.tsx';
 import { useToast } from '../../components/toasts.tsx';
 import { waitingInWords } from './state-in-words.ts';
 import type { Subscription } from './subscription-draft.ts';
@@ -48,25 +47,15 @@ function Confirm({
     },
   });
   return (
-    <Dialog
+    <ConfirmDialog
       title={action === 'pause' ? 'Pause the subscription?' : 'Resume the subscription?'}
+      confirm={action === 'pause' ? 'Pause' : 'Resume'}
+      request={change}
+      onConfirm={() => change.mutate({ params: { path: { id: subscription.id } } })}
       onClose={onClose}
     >
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          change.mutate({ params: { path: { id: subscription.id } } });
-        }}
-      >
-        {change.error && <ProblemNotice error={change.error} />}
-        <p className="text-sm">{action === 'pause' ? pausing(subscription) : resuming(subscription)}</p>
-        <DialogActions
-          onClose={onClose}
-          confirm={action === 'pause' ? 'Pause' : 'Resume'}
-          isPending={change.isPending}
-        />
-      </form>
-    </Dialog>
+      <p className="text-sm">{action === 'pause' ? pausing(subscription) : resuming(subscription)}</p>
+    </ConfirmDialog>
   );
 }
 

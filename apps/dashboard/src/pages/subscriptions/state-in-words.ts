@@ -1,10 +1,11 @@
+import { formatCount } from '../../components/figures.ts';
 import { formatDuration } from '../../components/time.tsx';
 import type { Subscription } from './subscription-draft.ts';
 
 /** `1 delivery waits`, `1,204 deliveries wait`, `more than 10,000 deliveries wait`. */
 export function waitingInWords({ backlog: { size, isMore } }: Pick<Subscription, 'backlog'>): string {
   if (size === 0) return 'no delivery waits';
-  const count = `${isMore ? 'more than ' : ''}${size.toLocaleString('en')}`;
+  const count = `${isMore ? 'more than ' : ''}${formatCount(size)}`;
   return size === 1 && !isMore ? '1 delivery waits' : `${count} deliveries wait`;
 }
 

@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import { formatCount } from '../../components/figures.ts';
 import { Section } from '../../components/page.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
 import { formatDuration, Time, useNow } from '../../components/time.tsx';
@@ -23,11 +24,11 @@ export function SubscriptionState({ subscription }: { subscription: Subscription
         <p className="mt-2">{stateInWords(subscription, nowMs)}</p>
         <dl className="mt-4 grid grid-cols-2 gap-x-4 gap-y-3 sm:grid-cols-3 lg:grid-cols-6">
           <Figure name="Backlog">
-            {backlog.size.toLocaleString('en')}
+            {formatCount(backlog.size)}
             {backlog.isMore && '+'}
           </Figure>
-          <Figure name="In flight">{subscription.inFlight.toLocaleString('en')}</Figure>
-          <Figure name="Failures in a row">{subscription.consecutiveFailures.toLocaleString('en')}</Figure>
+          <Figure name="In flight">{formatCount(subscription.inFlight)}</Figure>
+          <Figure name="Failures in a row">{formatCount(subscription.consecutiveFailures)}</Figure>
           <Figure name="Last success">
             {subscription.lastSuccessAt === null ? 'never' : <Time at={subscription.lastSuccessAt} />}
           </Figure>

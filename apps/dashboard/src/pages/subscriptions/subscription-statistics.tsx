@@ -1,11 +1,11 @@
 import { lazy, Suspense, useMemo, useState } from 'react';
 import { $api, type Schemas } from '../../api/client.ts';
 import { Empty } from '../../components/empty.tsx';
+import { formatCount, formatShare, formatWhole } from '../../components/figures.ts';
 import { Loaded } from '../../components/loaded.tsx';
 import { Section } from '../../components/page.tsx';
 import { Tile } from '../../components/tile.tsx';
 import { formatDuration } from '../../components/time.tsx';
-import { shareText } from './share-text.ts';
 
 const Chart = lazy(() => import('../../components/chart.tsx'));
 
@@ -61,8 +61,8 @@ function Figures({ statistics: { points, totals } }: { statistics: Statistics })
       <div className="grid grid-cols-2 gap-3 lg:grid-cols-4">
         <Tile
           label="Success rate"
-          value={shareText(successRate)}
-          note={`${attempts.accepted.toLocaleString('en')} of ${all.toLocaleString('en')} attempts`}
+          value={formatShare(successRate)}
+          note={`${formatCount(attempts.accepted)} of ${formatCount(all)} attempts`}
           tone={successRate !== null && successRate < 0.9 ? 'warn' : 'plain'}
         />
         <Tile label="Attempt, median" value={formatSpan(attemptMs?.p50)} note="p50" />
@@ -75,7 +75,7 @@ function Figures({ statistics: { points, totals } }: { statistics: Statistics })
             label="Attempts every half hour: accepted, and failed"
             timesMs={chart.timesMs}
             series={chart.series}
-            format={formatCount}
+            format={formatWhole}
             height={CHART_HEIGHT}
           />
         </Suspense>
@@ -92,7 +92,7 @@ function Outcomes({ attempts }: { attempts: Attempts }) {
       {Object.entries(attempts).map(([outcome, count]) => (
         <div key={outcome} className="flex gap-2">
           <dt className="text-quiet">{outcome}</dt>
-          <dd className="tabular-nums">{count.toLocaleString('en')}</dd>
+          <dd className="tabular-nums">{formatCount(count)}</dd>
         </div>
       ))}
     </dl>
@@ -101,10 +101,6 @@ function Outcomes({ attempts }: { attempts: Attempts }) {
 
 function failedOf({ rejected, unreachable, blocked, lost }: Attempts): number {
   return rejected + unreachable + blocked + lost;
-}
-
-function formatCount(count: number): string {
-  return Number.isInteger(count) ? count.toLocaleString('en') : '';
 }
 
 function formatSpan(spanMs: number | undefined): string {

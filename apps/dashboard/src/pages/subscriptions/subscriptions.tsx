@@ -2,6 +2,7 @@ import { keepPreviousData } from '@tanstack/react-query';
 import { Link } from 'react-router';
 import { $api, type Schemas } from '../../api/client.ts';
 import { Empty } from '../../components/empty.tsx';
+import { formatCount, formatShare } from '../../components/figures.ts';
 import { Loaded } from '../../components/loaded.tsx';
 import { Page } from '../../components/page.tsx';
 import { Pager } from '../../components/pager.tsx';
@@ -10,7 +11,6 @@ import { StateBadge } from '../../components/state-badge.tsx';
 import { Time } from '../../components/time.tsx';
 import { useFilters } from '../../components/use-filters.ts';
 import { useMay, useSeesAllTenants } from '../../session/session.tsx';
-import { shareText } from './share-text.ts';
 import { reasonInWords } from './state-in-words.ts';
 import type { Subscription } from './subscription-draft.ts';
 
@@ -208,7 +208,7 @@ function SubscriptionTable({
                 </td>
               )}
               <td className="hidden text-right tabular-nums sm:table-cell">
-                {subscription.backlog.size.toLocaleString('en')}
+                {formatCount(subscription.backlog.size)}
                 {subscription.backlog.isMore && '+'}
               </td>
             </tr>
@@ -227,7 +227,7 @@ function LastDay({ health }: { health: Health | undefined }) {
         <>
           <Sparkline bars={health.sparkline} />
           <span className="text-sm tabular-nums">
-            {shareText(health.successRate)}
+            {formatShare(health.successRate)}
             <span className="sr-only"> of the attempts accepted</span>
           </span>
         </>

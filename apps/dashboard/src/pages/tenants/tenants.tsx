@@ -2,7 +2,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
 import { $api, errorsByField, type Schemas } from '../../api/client.ts';
-import { Dialog, DialogActions } from '../../components/dialog.tsx';
+import { ConfirmDialog, Dialog, DialogActions } from '../../components/dialog.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { Field } from '../../components/field.tsx';
 import { Loaded } from '../../components/loaded.tsx';
@@ -214,37 +214,37 @@ function DeleteTenant({ tenant, onClose }: { tenant: Tenant; onClose: () => void
   const [isCascade, setIsCascade] = useState(false);
   const remove = $api.useMutation('delete', '/v1/tenants/{id}', {
     onSuccess: async () => {
-      await queries.invalidateQueries({ queryKey: ['get', '/v1/tenants'] });
+      await queries.invalidateQueries(); // its subscriptions, deliveries and keys too
       toast(`Tenant ${tenant.id} is deleted`);
       onClose();
     },
   });
   return (
-    <Dialog title={`Delete tenant ${tenant.id}?`} onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          remove.mutate({
-            params: { path: { id: tenant.id }, query: { cascade: isCascade ? 'true' : 'false' } },
-          });
-        }}
-      >
-        {remove.error && <ProblemNotice error={remove.error} />}
-        <p className="mb-3 text-sm">Its events and deliveries stay in the log until their retention ends.</p>
-        <label className="flex items-start gap-2 text-sm">
-          <input
-            type="checkbox"
-            className="checkbox checkbox-sm mt-0.5"
-            checked={isCascade}
-            onChange={(event) => setIsCascade(event.target.checked)}
-          />
-          <span>
-            Delete its subscriptions too, cancel what waits for them, and revoke its API keys. Without this, a
-            tenant that has any is not deleted.
-          </span>
-        </label>
-        <DialogActions onClose={onClose} confirm="Delete tenant" tone="danger" isPending={remove.isPending} />
-      </form>
-    </Dialog>
+    <ConfirmDialog
+      title={`Delete tenant ${tenant.id}?`}
+      confirm="Delete tenant"
+      tone="danger"
+      request={remove}
+      onConfirm={() =>
+        remove.mutate({
+          params: { path: { id: tenant.id }, query: { cascade: isCascade ? 'true' : 'false' } },
+        })
+      }
+      onClose={onClose}
+    >
+      <p className="mb-3 text-sm">Its events and deliveries stay in the log until their retention ends.</p>
+      <label className="flex items-start gap-2 text-sm">
+        <input
+          type="checkbox"
+          className="checkbox checkbox-sm mt-0.5"
+          checked={isCascade}
+          onChange={(event) => setIsCascade(event.target.checked)}
+        />
+        <span>
+          Delete its subscriptions too, cancel what waits for them, and revoke its API keys. Without this, a
+          tenant that has any is not deleted.
+        </span>
+      </label>
+    </ConfirmDialog>
   );
 }
