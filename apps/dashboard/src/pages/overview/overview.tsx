@@ -67,7 +67,7 @@ export function Component() {
       </Loaded>
       <div className="grid gap-x-6 lg:grid-cols-2">
         <Section title="Backlog by subscription">
-          <BusyList sort="backlog" range={range} tenant={tenant} />
+          <Backlogs range={range} tenant={tenant} />
         </Section>
         <Section title="Failing, held and disabled">
           <Worries tenant={tenant} />
@@ -318,21 +318,15 @@ function Plot({
   );
 }
 
-function BusyList({
-  sort,
-  range,
-  tenant,
-}: {
-  sort: 'backlog';
-  range: RangeName;
-  tenant: string | undefined;
-}) {
+function Backlogs({ range, tenant }: { range: RangeName; tenant: string | undefined }) {
   const busy = useQuery({
-    queryKey: ['statistics', 'subscriptions', sort, range, tenant],
+    queryKey: ['statistics', 'subscriptions', range, tenant],
     queryFn: async () => {
       const { since, until } = timesOf(range, Date.now());
       const { data, error } = await api.GET('/v1/stats/subscriptions', {
-        params: { query: { since, until, sort, limit: LISTED, ...(tenant !== undefined && { tenant }) } },
+        params: {
+          query: { since, until, sort: 'backlog', limit: LISTED, ...(tenant !== undefined && { tenant }) },
+        },
       });
       if (error) throw error;
       return data;

@@ -1,5 +1,6 @@
-import { lazy, Suspense, useMemo, useState } from 'react';
-import { $api, type Schemas } from '../../api/client.ts';
+import { useQuery } from '@tanstack/react-query';
+import { lazy, Suspense, useMemo } from 'react';
+import { api, type Schemas } from '../../api/client.ts';
 import { Empty } from '../../components/empty.tsx';
 import { formatCount, formatShare, formatWhole } from '../../components/figures.ts';
 import { Loaded } from '../../components/loaded.tsx';
@@ -19,14 +20,20 @@ const CHART_HEIGHT = 160;
 
 /** How a subscription fared in the last 24 hours. */
 export function SubscriptionStatistics({ subscriptionId }: { subscriptionId: string }) {
-  // Of when the page was opened: what is asked for does not change with every look.
-  const [since] = useState(() => new Date(Date.now() - DAY_MS).toISOString());
-  const statistics = $api.useQuery(
-    'get',
-    '/v1/subscriptions/{id}/stats',
-    { params: { path: { id: subscriptionId }, query: { since, stepMs: STEP_MS } } },
-    { refetchInterval: LIVE_MS },
-  );
+  const statistics = useQuery({
+    queryKey: ['get', '/v1/subscriptions/{id}/stats', subscriptionId],
+    queryFn: async ({ signal }) => {
+      // Of the time of asking, so that a page that stays open goes on to show the last day.
+      const since = new Date(Date.now() - DAY_MS).toISOString();
+      const { data, error } = await api.GET('/v1/subscriptions/{id}/stats', {
+        params: { path: { id: subscriptionId }, query: { since, stepMs: STEP_MS } },
+        signal,
+      });
+      if (error) throw error;
+      return data;
+    },
+    refetchInterval: LIVE_MS,
+  });
   return (
     <Section title="Last 24 hours">
       <Loaded query={statistics} lines={6}>
