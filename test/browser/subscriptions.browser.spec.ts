@@ -210,6 +210,8 @@ describe('a subscription', () => {
     expect(await page.evaluate<string>('navigator.clipboard.readText()')).toBe(secret);
     await page.getByRole('button', { name: 'Hide' }).click();
     await page.getByText(secret).waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Reveal' }).click();
+    await page.getByText(secret).waitFor();
 
     await page.getByRole('button', { name: 'Rotate' }).click();
     await dialogOf(page).getByLabel('Your own secret').fill('whsec_short');
@@ -229,6 +231,7 @@ describe('a subscription', () => {
     const rotated = await posthorn.ask<{ secret: string }>(200, 'GET', `/v1/subscriptions/${id}/secret`);
     expect(rotated.secret).not.toBe(secret);
     await secrets.getByText(rotated.secret).waitFor();
+    await secrets.getByText(secret).waitFor(); // which was shown before
 
     await emit('rotating');
     const requests = await receiver.waitFor((all) => all.some(({ url }) => url === '/signed'));

@@ -68,7 +68,7 @@ export function explainAbsent(facts: ExplanationFacts): Explanation {
       ...NO_TIMES,
       actions: isDeleted
         ? []
-        : [changeSubscription(facts, 'Add a pattern that matches to its `eventTypes`, for events to come.')],
+        : [changeSubscription(facts, 'Add a pattern that matches to its event types, for events to come.')],
     };
   }
   return {

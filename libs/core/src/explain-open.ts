@@ -99,7 +99,7 @@ function explainScheduled(
         untilMs: null,
         actions: [
           ...(flow.inFlight >= flow.maxInFlight && !flow.fifo
-            ? [changeSubscription(facts, 'Raise its `maxInFlight`.')]
+            ? [changeSubscription(facts, 'Let it have more attempts at once.')]
             : []),
           ...attemptNow(facts, delivery),
         ],
@@ -110,7 +110,7 @@ function explainScheduled(
         words: `${dueSince(dueAtMs)}. ${rateWords(flow, wait.untilMs, facts.nowMs)}`,
         sinceMs: dueAtMs,
         untilMs: wait.untilMs,
-        actions: [changeSubscription(facts, 'Raise its `rateLimit`.'), ...attemptNow(facts, delivery)],
+        actions: [changeSubscription(facts, 'Raise its rate limit.'), ...attemptNow(facts, delivery)],
       };
     case undefined:
       if (dueAtMs > facts.nowMs) return explainRetry(facts, flow, delivery, dueAtMs, audience);
@@ -272,7 +272,13 @@ function heldWords(flow: FlowFacts, dueAtMs: number, nowMs: number): string {
     flow.stateReason === 'gone'
       ? 'The receiver answered 410'
       : `The receiver has failed ${flow.failures} times running${since}`;
-  const probe = holdUntilMs <= nowMs ? 'due now' : `due at ${instant(holdUntilMs, nowMs)}`;
+  // A probe is a delivery that is due: the end of the pause before it is not yet one.
+  const probe =
+    holdUntilMs > nowMs
+      ? `due at ${instant(holdUntilMs, nowMs)}`
+      : dueAtMs > nowMs
+        ? 'the next delivery that is due'
+        : 'due now';
   return `${why}. Its subscription has been held since ${instant(flow.stateSinceMs)}: one delivery at a time is sent as a probe, and the next probe is ${probe}. The others wait and spend no attempts.${own}`;
 }
 

@@ -383,6 +383,16 @@ const open: Case[] = [
     ['resume', 'resend'],
   ],
   [
+    'held, probe due, and due later itself',
+    {
+      flow: { state: 'held', stateReason: 'failing', holdUntilMs: SINCE_MS },
+      delivery: { dueAtMs: LATER_MS },
+    },
+    'held_until',
+    ['the next probe is the next delivery that is due', `itself is due at ${iso(LATER_MS)}`],
+    ['resume', 'resend'],
+  ],
+  [
     'behind one that waits for its retry',
     {
       flow: { fifo: true },

@@ -39,7 +39,7 @@ export function resendIfPossible(facts: ExplanationFacts, id: string, words: str
 /** A replay can make the delivery that never was, as long as there are a subscription and the bytes. */
 export function replayMissed(facts: ExplanationFacts): ExplanationAction[] {
   const words =
-    'Send it after all, with all that it missed or failed to get since, by a replay with `includeMissed`.';
+    'Send it after all, with all that it missed or failed to get since, by a replay that includes what it missed.';
   return replayIfPossible(facts, { includeMissed: true }, words);
 }
 

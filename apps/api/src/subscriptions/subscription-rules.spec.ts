@@ -3,6 +3,25 @@ import { addressPolicy } from '@posthorn/core';
 import { ownHosts } from '@posthorn/runtime';
 import { acceptedUrl } from './subscription-rules.js';
 
+describe('acceptedUrl', () => {
+  const rules = { allowHttp: false, policy: addressPolicy([]), ownHosts: [] };
+  const refusalOf = (url: string): string => {
+    try {
+      return acceptedUrl(url, rules);
+    } catch (error) {
+      return String(error);
+    }
+  };
+
+  it.each(['http://example.com/', 'HTTP://example.com/'])('names the setting that would allow %s', (url) => {
+    expect(refusalOf(url)).toContain('ALLOW_HTTP_TARGETS');
+  });
+
+  it.each(['htp://example.com/', 'ftp://example.com/'])('names none for %s, which nothing allows', (url) => {
+    expect(refusalOf(url)).toMatch(/url_refused.*is not https:\.$/);
+  });
+});
+
 describe('ownHosts', () => {
   it.each([
     ['127.0.0.1', 8080, undefined, ['127.0.0.1:8080', 'localhost:8080', '[::1]:8080']],

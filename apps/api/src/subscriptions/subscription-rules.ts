@@ -34,7 +34,6 @@ export function subscriptionRules(config: Config): SubscriptionRules {
 
 /** What an operator can do about it; the rest can be mended only in the URL. */
 const LIFTED_BY: Partial<Record<UrlRefusal['code'], string>> = {
-  url_scheme: ' An operator can allow http: with ALLOW_HTTP_TARGETS.',
   url_host: ' An operator can allow a host with ALLOWED_PRIVATE_TARGETS.',
   url_address: ' An operator can allow an address with ALLOWED_PRIVATE_TARGETS.',
 };
@@ -44,6 +43,8 @@ export function acceptedUrl(text: string, rules: UrlRules): string {
   const checked = checkTargetUrl(text, rules);
   if ('url' in checked) return checked.url;
   const { code } = checked.refusal;
-  const detail = checked.refusal.detail + (LIFTED_BY[code] ?? '');
+  const isHttp = code === 'url_scheme' && /^http:/i.test(text);
+  const lifted = isHttp ? ' An operator can allow http: with ALLOW_HTTP_TARGETS.' : (LIFTED_BY[code] ?? '');
+  const detail = checked.refusal.detail + lifted;
   throw new ProblemError('url_refused', detail, { errors: [{ pointer: '#/url', detail }] });
 }

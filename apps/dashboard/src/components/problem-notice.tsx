@@ -1,4 +1,5 @@
 import { asProblem } from '../api/client.ts';
+import { Prose } from './prose.tsx';
 
 /** A refusal, or no answer at all, in the words of the API, with what can be done. */
 export function ProblemNotice({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
@@ -11,7 +12,7 @@ export function ProblemNotice({ error, onRetry }: { error: unknown; onRetry?: ()
         <ul className="mt-2 list-disc pl-5 text-sm">
           {problem.errors.map(({ pointer, detail }) => (
             <li key={pointer + detail}>
-              <code>{pointer}</code> {detail}
+              <code>{pointer}</code> <Prose text={detail} />
             </li>
           ))}
         </ul>

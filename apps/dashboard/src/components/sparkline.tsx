@@ -12,6 +12,7 @@ export function Sparkline({ bars }: { bars: { accepted: number; failed: number }
       preserveAspectRatio="none"
       className="h-6 w-24"
     >
+      <line x1="0" x2={bars.length * 4} y1="23.5" y2="23.5" className="stroke-base-300" />
       {bars.map((bar, at) => (
         // The place in time is what tells one bar from another.
         <g key={at}>
@@ -31,9 +32,6 @@ export function Sparkline({ bars }: { bars: { accepted: number; failed: number }
           />
         </g>
       ))}
-      {accepted + failed === 0 && (
-        <line x1="0" x2={bars.length * 4} y1="23" y2="23" className="stroke-base-300" />
-      )}
     </svg>
   );
 }

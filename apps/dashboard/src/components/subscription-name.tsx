@@ -5,7 +5,7 @@ import { shortId } from './id.tsx';
 /** A subscription by what people know it as; by its id where that is not known, as of a deleted one. */
 export function SubscriptionName({ id }: { id: string }) {
   const subscription = useAllSubscriptions().data?.subscriptions.find((each) => each.id === id);
-  const name = subscription && (subscription.description || subscription.url.replace(/^https?:\/\//, ''));
+  const name = subscription && (subscription.description || subscription.url);
   return (
     <Link to={`/subscriptions/${id}`} className="link-hover inline-block max-w-64 truncate" title={id}>
       <bdi>{name ?? shortId(id)}</bdi>

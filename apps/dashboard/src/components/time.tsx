@@ -53,6 +53,16 @@ export function Time({ at }: { at: string }) {
   );
 }
 
+/** `15 s`, `2 min 5 s`: how long it has been so, in whole seconds and one at least. */
+export function Lasting({ since }: { since: string }) {
+  const seconds = Math.floor((useNow() - Date.parse(since)) / SECOND_MS);
+  return (
+    <time dateTime={since} title={since} className="whitespace-nowrap">
+      {formatDuration(Math.max(1, seconds) * SECOND_MS)}
+    </time>
+  );
+}
+
 /** The exact time, in the zone of the browser, and UTC when it is pointed at. */
 export function ExactTime({ at }: { at: string }) {
   const date = new Date(at);

@@ -3,6 +3,7 @@ import { $api, type Schemas } from '../../api/client.ts';
 import { formatBytes, formatCount } from '../../components/figures.ts';
 import { Loaded } from '../../components/loaded.tsx';
 import { Page, Section } from '../../components/page.tsx';
+import { Prose } from '../../components/prose.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
 import { ExactTime, formatDuration, Time } from '../../components/time.tsx';
 import { Tile } from '../../components/tile.tsx';
@@ -156,7 +157,9 @@ function Settings({ settings }: { settings: Deployment['settings'] }) {
                   )}
                   {!isDefault && <div className="text-info mt-0.5 text-xs">set</div>}
                 </td>
-                <td className="text-quiet hidden max-w-md align-top text-xs lg:table-cell">{description}</td>
+                <td className="text-quiet hidden max-w-md align-top text-xs lg:table-cell">
+                  <Prose text={description} />
+                </td>
               </tr>
             ))}
             {shown.length === 0 && (

@@ -23,7 +23,7 @@ export function Configuration({ subscription }: { subscription: Subscription }) 
   return (
     <Section title="Configuration">
       <div className="border-base-300 bg-base-100 rounded-box border p-4">
-        <dl className="grid gap-x-6 gap-y-3 text-sm sm:grid-cols-[10rem_minmax(0,1fr)]">
+        <dl className="grid gap-x-6 gap-y-3 text-sm sm:items-baseline sm:grid-cols-[10rem_minmax(0,1fr)]">
           {seesAllTenants && (
             <Item name="Tenant">
               <code>{subscription.tenant}</code>

@@ -4,10 +4,12 @@ import type { Schemas } from '../../api/client.ts';
 import { CodeBlock } from '../../components/code-view.tsx';
 import { Id } from '../../components/id.tsx';
 import { Page } from '../../components/page.tsx';
+import { useMay } from '../../session/session.tsx';
 import { TestEvent } from './test-event.tsx';
 
 /** What is to be done with a new subscription: keep its secret, and see a first webhook arrive. */
 export function CreatedSubscription({ created }: { created: Schemas['CreatedSubscription'] }) {
+  const mayReveal = useMay('secrets:read');
   return (
     <Page
       title="The subscription is made"
@@ -21,7 +23,10 @@ export function CreatedSubscription({ created }: { created: Schemas['CreatedSubs
       <div className="max-w-2xl">
         <Step number={1} title="Give the receiver its signing secret">
           <p className="text-quiet mb-2 text-sm">
-            With it the receiver checks that a webhook comes from here. This page shows it only now.
+            With it the receiver checks that a webhook comes from here.{' '}
+            {mayReveal
+              ? 'You can reveal it again later, on the page of the subscription.'
+              : 'You see it only now; later it can be revealed by whoever may read signing secrets.'}
           </p>
           <CodeBlock text={created.secret} label="signing secret" />
         </Step>

@@ -55,6 +55,14 @@ function Steps({ diagnosis }: { diagnosis: Diagnosis | undefined }) {
   const isWhole = diagnosis !== undefined && shown >= diagnosis.steps.length;
   return (
     <div className="mt-4" aria-busy={!isWhole}>
+      <div role="status" className="mb-3 min-h-6">
+        {isWhole && (
+          <p className="flex flex-wrap items-center gap-2">
+            <StateBadge state={diagnosis.verdict} />
+            <strong className="min-w-0 font-semibold break-words">{diagnosis.advice}</strong>
+          </p>
+        )}
+      </div>
       <ol
         className="border-base-300 bg-base-100 divide-base-300 divide-y rounded-box border"
         aria-label="Steps"
@@ -89,14 +97,6 @@ function Steps({ diagnosis }: { diagnosis: Diagnosis | undefined }) {
           );
         })}
       </ol>
-      <div role="status" className="mt-3 min-h-6">
-        {isWhole && (
-          <p className="flex flex-wrap items-center gap-2">
-            <StateBadge state={diagnosis.verdict} />
-            <strong className="min-w-0 font-semibold break-words">{diagnosis.advice}</strong>
-          </p>
-        )}
-      </div>
     </div>
   );
 }

@@ -6,7 +6,7 @@ import { EMPTY_DRAFT } from './subscription-draft.ts';
 import { SubscriptionForm } from './subscription-form.tsx';
 import { useRefreshSubscriptions } from './use-refresh-subscriptions.ts';
 
-/** Makes a subscription, and then shows its secret this once. */
+/** Makes a subscription, and then shows its secret. */
 export function Component() {
   const refresh = useRefreshSubscriptions();
   const navigate = useNavigate();

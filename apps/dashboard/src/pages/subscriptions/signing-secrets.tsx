@@ -81,7 +81,11 @@ export function SigningSecrets({ subscriptionId }: { subscriptionId: string }) {
           subscriptionId={subscriptionId}
           onClose={() => setIsRotating(false)}
           onRotated={({ secret, secrets }) => {
-            setShown(secrets.map((live, index) => (index === 0 ? { ...live, secret } : live)));
+            setShown((before) =>
+              secrets.map((live, index) =>
+                index === 0 ? { ...live, secret } : { ...before?.find(({ id }) => id === live.id), ...live },
+              ),
+            );
             setIsRotating(false);
           }}
         />

@@ -37,7 +37,7 @@ export function stateInWords(subscription: Subscription, nowMs: number): string 
     case 'failing':
       return `The last ${failures === 1 ? 'attempt' : `${failures} attempts`} failed. It is sent to more slowly, until one succeeds.`;
     case 'held':
-      return `It fails, so only one delivery is sent ${until === '' ? 'now' : `in ${until}`}, as a probe; if that is taken, the others follow.`;
+      return `It fails, so only one delivery is sent ${until === '' ? 'when the next one is due' : `in ${until}`}, as a probe; if that is taken, the others follow.`;
     case 'paused':
       return subscription.stateReason === 'order_blocked'
         ? 'A delivery was exhausted, and what comes after it must not overtake it: nothing is sent until it is resumed.'

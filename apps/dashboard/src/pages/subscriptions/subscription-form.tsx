@@ -51,8 +51,15 @@ export function SubscriptionForm({
   const members = editing ? patchOf(initial, draft) : read.members;
   const { preview, error, isChecking } = usePreview(editing ? { ...members, id: editing.id } : members);
 
+  const [previewBefore, setPreviewBefore] = useState<typeof preview>();
   const isOpen = isTried || editing !== undefined;
-  const all = [...read.complaints, ...complaintsOf(preview?.errors ?? [])];
+  // What was said of event types that have been changed since, points to those that stood there before.
+  const isOutdated = ({ path }: Complaint) =>
+    path[0] === 'eventTypes' && isChecking && preview === previewBefore;
+  const all = [
+    ...read.complaints,
+    ...complaintsOf(preview?.errors ?? []).filter((complaint) => !isOutdated(complaint)),
+  ];
   const complaints = all.filter(({ path }) => isOpen || touched.has(path[0] ?? ''));
   const about = (member: string) => complaintAbout(complaints, member);
   const within = (member: string): Complaint[] =>
@@ -123,7 +130,10 @@ export function SubscriptionForm({
             })}
             <EventTypePicker
               patterns={draft.eventTypes}
-              onChange={(eventTypes) => set('eventTypes', { eventTypes })}
+              onChange={(eventTypes) => {
+                setPreviewBefore(preview);
+                set('eventTypes', { eventTypes });
+              }}
               error={aboutEventTypes(complaints, draft.eventTypes)}
             />
             {text('description', 'Description', { hint: 'For people.' })}

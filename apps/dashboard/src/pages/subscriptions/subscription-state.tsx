@@ -2,7 +2,7 @@ import type { ReactNode } from 'react';
 import { formatCount } from '../../components/figures.ts';
 import { Section } from '../../components/page.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
-import { formatDuration, Time, useNow } from '../../components/time.tsx';
+import { formatDuration, Lasting, Time, useNow } from '../../components/time.tsx';
 import { reasonInWords, stateInWords } from './state-in-words.ts';
 import type { Subscription } from './subscription-draft.ts';
 
@@ -17,7 +17,7 @@ export function SubscriptionState({ subscription }: { subscription: Subscription
         <p className="flex flex-wrap items-center gap-x-2 gap-y-1">
           <StateBadge state={subscription.state} />
           <span className="text-quiet text-sm">
-            since <Time at={subscription.stateSince} />
+            for <Lasting since={subscription.stateSince} />
             {reason !== undefined && `, ${reason}`}
           </span>
         </p>
@@ -30,20 +30,36 @@ export function SubscriptionState({ subscription }: { subscription: Subscription
           <Figure name="In flight">{formatCount(subscription.inFlight)}</Figure>
           <Figure name="Failures in a row">{formatCount(subscription.consecutiveFailures)}</Figure>
           <Figure name="Last success">
-            {subscription.lastSuccessAt === null ? 'never' : <Time at={subscription.lastSuccessAt} />}
+            {subscription.lastSuccessAt === null ? (
+              <>
+                never
+                <span className="text-quiet block text-xs">test events are not counted</span>
+              </>
+            ) : (
+              <Time at={subscription.lastSuccessAt} />
+            )}
           </Figure>
           {subscription.failingSince !== null && (
-            <Figure name="Failing since">
-              <Time at={subscription.failingSince} />
+            <Figure name="Failing for">
+              <Lasting since={subscription.failingSince} />
             </Figure>
           )}
-          {nextProbeAt !== null && <Figure name="Next probe">{inTime(nextProbeAt, nowMs)}</Figure>}
+          {nextProbeAt !== null && <Figure name="Next probe">{probeTime(nextProbeAt, nowMs)}</Figure>}
           {heldUntil !== null && nextProbeAt === null && (
             <Figure name="Held for">{inTime(heldUntil, nowMs)}</Figure>
           )}
         </dl>
       </div>
     </Section>
+  );
+}
+
+/** A probe is a delivery that is due: where none is, it may come much later than it could. */
+function probeTime(at: string, nowMs: number): ReactNode {
+  return Date.parse(at) > nowMs ? (
+    formatDuration(Date.parse(at) - nowMs)
+  ) : (
+    <span className="text-sm">with the next delivery that is due</span>
   );
 }
 

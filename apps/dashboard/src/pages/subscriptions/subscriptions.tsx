@@ -8,7 +8,7 @@ import { Page } from '../../components/page.tsx';
 import { Pager } from '../../components/pager.tsx';
 import { Sparkline } from '../../components/sparkline.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
-import { Time } from '../../components/time.tsx';
+import { Lasting } from '../../components/time.tsx';
 import { useFilters } from '../../components/use-filters.ts';
 import { useMay, useSeesAllTenants } from '../../session/session.tsx';
 import { reasonInWords } from './state-in-words.ts';
@@ -176,7 +176,7 @@ function SubscriptionTable({
                   to={`/subscriptions/${subscription.id}`}
                   title={subscription.url}
                 >
-                  {withoutScheme(subscription.url)}
+                  {subscription.url}
                 </Link>
                 {subscription.description !== null && (
                   <div className="text-quiet truncate text-xs">{subscription.description}</div>
@@ -198,7 +198,7 @@ function SubscriptionTable({
               <td>
                 <StateBadge state={subscription.state} />
                 <div className="text-quiet mt-0.5 text-xs">
-                  <Time at={subscription.stateSince} />
+                  for <Lasting since={subscription.stateSince} />
                   <Reason of={subscription} />
                 </div>
               </td>
@@ -239,11 +239,6 @@ function LastDay({ health }: { health: Health | undefined }) {
 function Reason({ of }: { of: Subscription }) {
   const reason = reasonInWords(of);
   return reason === undefined ? null : <span className="hidden lg:inline">, {reason}</span>;
-}
-
-/** The scheme is nearly always the same, and takes the room of what is not. */
-function withoutScheme(url: string): string {
-  return url.replace(/^https:\/\//, '');
 }
 
 function patternsInShort(patterns: string[]): string {
