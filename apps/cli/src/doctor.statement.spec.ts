@@ -47,7 +47,9 @@ afterAll(async () => {
 async function run(...args: string[]): Promise<{ lines: string[]; failure: string | undefined }> {
   const lines: string[] = [];
   try {
-    await posthorn((line) => lines.push(line)).parseAsync(args, { from: 'user' });
+    await posthorn({ print: (line) => lines.push(line), note: () => undefined }).parseAsync(args, {
+      from: 'user',
+    });
     return { lines, failure: undefined };
   } catch (error) {
     return { lines, failure: (error as Error).message };

@@ -4,7 +4,10 @@ import { sentenceOf } from './failure.js';
 import { posthorn } from './posthorn.js';
 
 try {
-  await posthorn((line) => process.stdout.write(`${line}\n`)).parseAsync();
+  await posthorn({
+    print: (line) => process.stdout.write(`${line}\n`),
+    note: (line) => process.stderr.write(`${line}\n`),
+  }).parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode; // it has said what is wrong

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { encodeId } from '@posthorn/core';
 import { loadConfig } from '@posthorn/runtime';
@@ -23,9 +26,15 @@ afterAll(async () => {
 
 /** Runs a command and answers what it printed. */
 async function run(...args: string[]): Promise<string[]> {
-  const lines: string[] = [];
-  await posthorn((line) => lines.push(line)).parseAsync(args, { from: 'user' });
-  return lines;
+  return (await runNoted(...args)).printed;
+}
+
+/** Runs a command and answers what it printed, and what it noted about that. */
+async function runNoted(...args: string[]): Promise<{ printed: string[]; noted: string[] }> {
+  const [printed, noted]: string[][] = [[], []];
+  const output = { print: (line: string) => printed.push(line), note: (line: string) => noted.push(line) };
+  await posthorn(output).parseAsync(args, { from: 'user' });
+  return { printed, noted };
 }
 
 /** Runs a command that fails and answers the line it would print. */
@@ -101,6 +110,22 @@ describe('posthorn', () => {
     expect(await keyOfLink('--key', reader.id)).toBe(reader.id);
     await run('keys', 'revoke', bound.id);
     expect(await failure('sign-in', '--key', bound.id)).toBe(`there is no key ${bound.id}`);
+  });
+
+  it('says how long a link works, and when nothing answers where it leads', async () => {
+    const works = 'It works once, within 15 minutes.';
+    const server = createServer((_, response) => response.writeHead(404).end());
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    process.env['PORT'] = String((server.address() as AddressInfo).port);
+    try {
+      expect((await runNoted('sign-in')).noted).toEqual([works]);
+      await new Promise((resolve) => server.close(resolve));
+      expect((await runNoted('sign-in')).noted).toEqual([
+        `${works} From here nothing answers at http://127.0.0.1:${process.env['PORT']}: is it running?`,
+      ]);
+    } finally {
+      delete process.env['PORT'];
+    }
   });
 
   it.each([

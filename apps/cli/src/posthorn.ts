@@ -4,11 +4,17 @@ import { SCOPES } from '@posthorn/store';
 import { doctor } from './doctor.js';
 import { createKey, listKeys, revokeKey, type CreateKeyOptions } from './keys.js';
 import { migrate } from './migrate.js';
-import { printSignInLink } from './sign-in.js';
+import { noteOnLink, signInLink } from './sign-in.js';
 import { withDatabase } from './with-database.js';
 
+/** Where a command writes: what was asked for, and what is to be known about it. */
+interface Output {
+  print: (line: string) => void;
+  note: (line: string) => void;
+}
+
 /** The `posthorn` command. It needs `DATABASE_URL` and no other setting, and no other process to be running. */
-export function posthorn(print: (line: string) => void): Command {
+export function posthorn({ print, note }: Output): Command {
   const program = new Command('posthorn')
     .description('Looks after a Posthorn deployment. Needs DATABASE_URL.')
     .version(VERSION)
@@ -50,7 +56,10 @@ export function posthorn(print: (line: string) => void): Command {
     .description('print a link that opens the dashboard: it works once, within 15 minutes')
     .option('--key <id>', 'sign in as this key (default: the newest one that may do everything)')
     .action((options: { key?: string }) =>
-      withDatabase(settings(), (db, config) => printSignInLink(db, config, options, print)),
+      withDatabase(settings(), async (db, config) => {
+        print(await signInLink(db, config, options));
+        note(await noteOnLink(config));
+      }),
     );
 
   program

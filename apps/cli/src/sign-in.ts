@@ -3,17 +3,35 @@ import { createSignInLink, getApiKey, type ApiKey, type Database } from '@postho
 import { Refusal } from './failure.js';
 import { keyIdOf, keysOf } from './keys.js';
 
-/** Prints a link that opens the dashboard as a key, and nothing else. */
-export async function printSignInLink(
+const ANSWERS_WITHIN_MS = 1_000;
+
+/** A link that opens the dashboard as a key. */
+export async function signInLink(
   db: Database,
   config: ConfigWithoutKey,
   options: { key?: string },
-  print: (line: string) => void,
-): Promise<void> {
+): Promise<string> {
   const key = options.key === undefined ? await newestAdminKey(db) : await keyOf(db, options.key);
   const link = await createSignInLink(db, key);
   if (!link) throw new Refusal('the key was revoked just now');
-  print(`${baseUrl(config)}/sign-in#token=${link.token}`);
+  return `${baseUrl(config)}/sign-in#token=${link.token}`;
+}
+
+/** How long the link works, and whether the server that it leads to is there, as far as this machine can see. */
+export async function noteOnLink(config: ConfigWithoutKey): Promise<string> {
+  const url = baseUrl(config);
+  const works = 'It works once, within 15 minutes.';
+  try {
+    // Whatever answers, and with what: it runs.
+    await fetch(url, {
+      method: 'HEAD',
+      redirect: 'manual',
+      signal: AbortSignal.timeout(ANSWERS_WITHIN_MS),
+    });
+    return works;
+  } catch {
+    return `${works} From here nothing answers at ${url}: is it running?`;
+  }
 }
 
 async function newestAdminKey(db: Database): Promise<ApiKey> {
