@@ -318,6 +318,17 @@ describe('a tenant in the portal', () => {
     }
   });
 
+  it('is told only what it may do itself about an event that went nowhere', async () => {
+    await posthorn.subscribe(`${receiver.url}/picky`, { tenant: 'picky', eventTypes: ['wanted'] });
+    const { id } = await posthorn.emit('{"type":"unwanted","tenant":"picky","data":{}}');
+    const advice = /Add a pattern that matches to its event types/;
+    for (const readOnly of [false, true]) {
+      const page = await openPortal(`/events/${id}`, { tenant: 'picky', readOnly });
+      await page.getByText('the subscription does not want that').waitFor();
+      expect(await page.getByText(advice).count()).toBe(readOnly ? 0 : 1);
+    }
+  });
+
   it('follows its own deliveries and replays', async () => {
     const page = await openPortal('/deliveries');
     await page.getByRole('link', { name: /^acme\.happened/ }).waitFor();

@@ -2,7 +2,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
 import { api, type Schemas } from '../api/client.ts';
-import { useMay } from '../session/session.tsx';
+import { useMay, useSession } from '../session/session.tsx';
 import { ConfirmDialog } from './dialog.tsx';
 import { ReplayDialog, type ReplayFilter } from './replay-dialog.tsx';
 import { useToast } from './toasts.tsx';
@@ -94,9 +94,14 @@ export function ExplanationView({ explanation, here }: { explanation: Explanatio
   );
 }
 
-/** What can be done, each with its reason beside it; what who is signed in may not do is told without a button. */
-export function ExplanationActions({ actions }: { actions: readonly ExplanationAction[] }) {
+/**
+ * What can be done, each with its reason beside it; what who is signed in may not do is told without a button, and not
+ * at all to a visitor of a portal.
+ */
+export function ExplanationActions({ actions: all }: { actions: readonly ExplanationAction[] }) {
   const [asked, setAsked] = useState<ExplanationAction>();
+  const { kind, scopes } = useSession();
+  const actions = kind === 'portal' ? all.filter(({ code }) => scopes.includes(ACTIONS[code].scope)) : all;
   if (actions.length === 0) return null;
   const close = () => setAsked(undefined);
   return (
