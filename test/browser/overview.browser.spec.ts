@@ -93,6 +93,18 @@ describe('the overview', () => {
   });
 });
 
+describe('a page that stays open while Posthorn is away', () => {
+  it('goes on showing what it knows, says that it is not new, and is live again by itself', async () => {
+    const page = await browser.openDashboard(posthorn, '/?range=15m');
+    await page.getByText('of 18', { exact: true }).waitFor();
+    await page.route('**/v1/stats?*', (route) => route.abort());
+    await page.getByText(/What is shown is not new: It could not be reached/).waitFor({ timeout: 30_000 });
+    await page.getByText('of 18', { exact: true }).waitFor();
+    await page.unroute('**/v1/stats?*');
+    await page.getByText(/What is shown is not new/).waitFor({ state: 'hidden' });
+  });
+});
+
 describe('the settings', () => {
   it('are shown with where each comes from, and no secret among them', async () => {
     const page = await browser.openDashboard(posthorn, '/settings');

@@ -2,7 +2,7 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { RouterProvider } from 'react-router';
-import { asProblem } from './api/client.ts';
+import { isRefusal } from './api/client.ts';
 import { Toasts } from './components/toasts.tsx';
 import { router } from './routes.tsx';
 import { SessionGate } from './session/session.tsx';
@@ -15,8 +15,8 @@ const queries = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 2_000,
-      // What the API refused it would refuse again; only silence is worth another try.
-      retry: (failures, error) => failures < 3 && asProblem(error).code === undefined,
+      // What the API refused it would refuse again.
+      retry: (failures, error) => failures < 3 && !isRefusal(error),
     },
   },
 });

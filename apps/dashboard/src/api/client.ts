@@ -41,6 +41,12 @@ export function asProblem(error: unknown): Pick<Problem, 'title' | 'detail'> & P
   };
 }
 
+/** Whether the API refused, so that asking the same again is of no use; else it could not answer, or not be reached. */
+export function isRefusal(error: unknown): boolean {
+  const { status } = asProblem(error);
+  return status !== undefined && status < 500 && status !== 429;
+}
+
 /** The details of a 422 by the field they are about: `#/rateLimit/count` is `rateLimit.count`. */
 export function errorsByField(error: unknown): Record<string, string> {
   const found: Record<string, string> = {};

@@ -1,5 +1,6 @@
 import type { UseQueryResult } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
+import { asProblem } from '../api/client.ts';
 import { Loading } from './loading.tsx';
 import { ProblemNotice } from './problem-notice.tsx';
 
@@ -14,7 +15,18 @@ export function Loaded<Data>({
   lines?: number;
   children: (data: Data) => ReactNode;
 }) {
-  if (query.data !== undefined) return <>{children(query.data)}</>;
+  if (query.data !== undefined) {
+    return (
+      <>
+        {query.error !== null && (
+          <p role="status" className="text-warning mb-3 text-sm">
+            What is shown is not new: {asProblem(query.error).detail}
+          </p>
+        )}
+        {children(query.data)}
+      </>
+    );
+  }
   if (query.isPending) return lines === undefined ? <Loading /> : <Loading lines={lines} />;
   return <ProblemNotice error={query.error} onRetry={() => void query.refetch()} />;
 }

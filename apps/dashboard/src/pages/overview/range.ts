@@ -2,6 +2,9 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
+/** What is shown is asked for again so often. */
+export const LIVE_MS = 5_000;
+
 /** What can be looked at, and in steps of what: 15 to 120 points. */
 export const RANGES = {
   '15m': { label: '15 minutes', lengthMs: 15 * MINUTE_MS, stepMs: MINUTE_MS },
