@@ -1,5 +1,8 @@
-import { useEffect, type ReactNode } from 'react';
-import { Link } from 'react-router';
+import { useEffect, useRef, type ReactNode } from 'react';
+import { Link, useLocation } from 'react-router';
+
+/** The browser itself says what it has loaded; after that it is told where reading begins. */
+let isFirstPage = true;
 
 /** The frame of every page: its name, the way back, and what can be done with all of it. */
 export function Page({
@@ -22,6 +25,12 @@ export function Page({
   useEffect(() => {
     document.title = typeof name === 'string' ? `${name} · Posthorn` : 'Posthorn';
   }, [name]);
+  const heading = useRef<HTMLHeadingElement>(null);
+  const { pathname } = useLocation();
+  useEffect(() => {
+    if (!isFirstPage) heading.current?.focus({ preventScroll: true });
+    isFirstPage = false;
+  }, [pathname]);
   return (
     <div className="mx-auto w-full max-w-6xl px-4 py-6 sm:px-6">
       {back && (
@@ -31,7 +40,9 @@ export function Page({
       )}
       <div className="mb-5 flex flex-wrap items-start justify-between gap-3">
         <div className="min-w-0">
-          <h1 className="text-2xl font-semibold break-words">{title}</h1>
+          <h1 ref={heading} tabIndex={-1} className="text-2xl font-semibold break-words outline-none">
+            {title}
+          </h1>
           {description !== undefined && (
             <div className="text-quiet mt-1 max-w-prose text-sm">{description}</div>
           )}
