@@ -61,7 +61,7 @@ describe('replays', () => {
     await expectAccessibleEverywhere(page);
     await dialog.getByLabel('Subscription', { exact: true }).fill(id);
     await dialog.getByRole('button', { name: 'Count' }).click();
-    await dialog.getByText('3 match.').waitFor();
+    await dialog.getByText('3 deliveries match.').waitFor();
     expect((await posthorn.ask<{ data: [] }>(200, 'GET', '/v1/replays')).data).toEqual([]);
     await dialog.getByRole('button', { name: 'Replay 3' }).click();
     await dialog.getByText('3 of 3 done: 3 succeeded, 0 failed, 0 skipped').waitFor();
@@ -97,7 +97,7 @@ describe('replays', () => {
     await dialog.getByLabel('Subscription', { exact: true }).fill(late.id);
     await missed.check();
     await dialog.getByRole('button', { name: 'Count' }).click();
-    await dialog.getByText('2 match.').waitFor();
+    await dialog.getByText('2 deliveries match.').waitFor();
     await dialog.getByRole('button', { name: 'Replay 2' }).click();
     await dialog.getByText('2 of 2 done: 2 succeeded').waitFor();
     await dialog.getByRole('link', { name: 'Show replay' }).click();
@@ -121,7 +121,7 @@ describe('replays', () => {
     const since = await dialog.getByLabel('Since').inputValue();
     expect(Date.parse(`${since}Z`)).toBe(Date.parse(failed.createdAt));
     await dialog.getByRole('button', { name: 'Count' }).click();
-    await dialog.getByText('One matches.').waitFor();
+    await dialog.getByText('One delivery matches.').waitFor();
     expect(event.id).not.toBe(failed.id);
   });
 

@@ -7,12 +7,13 @@ import { Dialog, DialogActions } from './dialog.tsx';
 import { Field } from './field.tsx';
 import { formatCount } from './figures.ts';
 import { ProblemNotice } from './problem-notice.tsx';
-import { ReplayProgress } from './replay-progress.tsx';
+import { ReplayBadge, ReplayProgress } from './replay-progress.tsx';
 import { StateBadge } from './state-badge.tsx';
 import { SubscriptionOptions } from './subscription-name.tsx';
 import { TimeInput } from './time-input.tsx';
 
 const WATCH_MS = 1_000;
+const DAY_MS = 86_400_000;
 
 export const FINISHED_STATES = ['exhausted', 'cancelled', 'expired', 'succeeded'] as const;
 export type FinishedState = (typeof FINISHED_STATES)[number];
@@ -66,10 +67,11 @@ function ReplayForm({
   onClose: () => void;
 }) {
   const queries = useQueryClient();
-  const [filter, setFilter] = useState<ReplayFilter>({
+  const [filter, setFilter] = useState<ReplayFilter>(() => ({
     states: FINISHED_STATES.filter((state) => state !== 'succeeded'),
     ...initial,
-  });
+    since: initial.since ?? aDayAgo(),
+  }));
   const count = useMutation({
     mutationFn: async () => {
       const answer = await post(filter, true);
@@ -132,6 +134,11 @@ function ReplayForm({
   );
 }
 
+/** To the minute, which is as exact as anybody means it. */
+function aDayAgo(): string {
+  return `${new Date(Date.now() - DAY_MS).toISOString().slice(0, -8)}:00Z`;
+}
+
 function FilterFields({
   filter,
   errors,
@@ -150,7 +157,7 @@ function FilterFields({
   return (
     <>
       <div className="grid gap-x-4 sm:grid-cols-2">
-        <Field label="Since" hint="Of events accepted from then on." error={errors['filter.since']}>
+        <Field label="Since" hint="Required. Of events accepted from then on." error={errors['filter.since']}>
           {(control) => (
             <TimeInput
               control={control}
@@ -254,7 +261,7 @@ function Started({ replay: first, onClose }: { replay: Schemas['Replay']; onClos
   return (
     <>
       <p className="mb-3 flex items-center gap-2 text-sm">
-        <StateBadge state={replay.state} />
+        <ReplayBadge replay={replay} />
         {replay.state === 'running' ? 'It goes on when this is closed.' : 'It has ended.'}
       </p>
       <ReplayProgress replay={replay} />
@@ -308,7 +315,7 @@ async function post(
 
 function countedWords({ selected, isMore }: Schemas['ReplayCount']): string {
   if (isMore)
-    return `More than ${formatCount(selected)} match: counting stopped there. All of them are replayed.`;
+    return `More than ${formatCount(selected)} deliveries match: counting stopped there. All of them are replayed.`;
   if (selected === 0) return 'Nothing matches: there is nothing to replay.';
-  return selected === 1 ? 'One matches.' : `${formatCount(selected)} match.`;
+  return selected === 1 ? 'One delivery matches.' : `${formatCount(selected)} deliveries match.`;
 }

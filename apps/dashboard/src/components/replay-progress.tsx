@@ -1,5 +1,6 @@
 import type { Schemas } from '../api/client.ts';
 import { formatCount } from './figures.ts';
+import { StateBadge } from './state-badge.tsx';
 
 type Replay = Schemas['Replay'];
 
@@ -34,4 +35,10 @@ export function ReplayProgress({ replay }: { replay: Replay }) {
       </p>
     </div>
   );
+}
+
+/** Its state: having finished is good only if nothing failed. */
+export function ReplayBadge({ replay: { state, failed, done } }: { replay: Replay }) {
+  if (state !== 'finished' || failed === 0) return <StateBadge state={state} />;
+  return <StateBadge state={state} tone={failed === done ? 'bad' : 'warn'} />;
 }

@@ -32,10 +32,17 @@ const TONE_OF: Readonly<Record<string, keyof typeof TONES>> = {
   invalid: 'bad',
 };
 
-export function StateBadge({ state }: { state: string }) {
+/** @param tone what it looks like, where the word alone does not say whether that is good */
+export function StateBadge({
+  state,
+  tone = TONE_OF[state] ?? 'quiet',
+}: {
+  state: string;
+  tone?: keyof typeof TONES;
+}) {
   return (
     <span
-      className={`inline-block rounded-selector border px-1.5 py-0.5 text-xs font-medium whitespace-nowrap ${TONES[TONE_OF[state] ?? 'quiet']}`}
+      className={`inline-block rounded-selector border px-1.5 py-0.5 text-xs font-medium whitespace-nowrap ${TONES[tone]}`}
     >
       {state.replaceAll('_', ' ')}
     </span>

@@ -9,7 +9,7 @@ import { Id } from '../../components/id.tsx';
 import { Loaded } from '../../components/loaded.tsx';
 import { Page, Section } from '../../components/page.tsx';
 import { useReplay } from '../../components/replay-dialog.tsx';
-import { ReplayProgress } from '../../components/replay-progress.tsx';
+import { ReplayBadge, ReplayProgress } from '../../components/replay-progress.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
 import { SubscriptionName } from '../../components/subscription-name.tsx';
 import { ExactTime } from '../../components/time.tsx';
@@ -29,7 +29,7 @@ export function Component() {
     <Page
       title={
         <span className="flex flex-wrap items-center gap-3">
-          Replay {data && <StateBadge state={data.state} />}
+          Replay {data && <ReplayBadge replay={data} />}
         </span>
       }
       name="Replay"

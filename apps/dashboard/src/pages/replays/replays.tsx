@@ -7,8 +7,7 @@ import { Loaded } from '../../components/loaded.tsx';
 import { Page } from '../../components/page.tsx';
 import { Pager } from '../../components/pager.tsx';
 import { ReplayDialog } from '../../components/replay-dialog.tsx';
-import { ReplayProgress } from '../../components/replay-progress.tsx';
-import { StateBadge } from '../../components/state-badge.tsx';
+import { ReplayBadge, ReplayProgress } from '../../components/replay-progress.tsx';
 import { SubscriptionName } from '../../components/subscription-name.tsx';
 import { Time } from '../../components/time.tsx';
 import { useFilters } from '../../components/use-filters.ts';
@@ -89,7 +88,7 @@ function ReplayTable({ replays }: { replays: readonly Replay[] }) {
                   <Link to={`/replays/${replay.id}`} className="link font-mono text-sm" title={replay.id}>
                     {shortId(replay.id)}
                   </Link>
-                  <StateBadge state={replay.state} />
+                  <ReplayBadge replay={replay} />
                 </div>
                 <div className="text-quiet text-xs">
                   <Time at={replay.createdAt} />
