@@ -80,6 +80,7 @@ describe('the signature debugger', () => {
     expect(await secret.getAttribute('type')).toBe('text');
     await check(page);
     await page.getByText('Valid: a correct receiver accepts').waitFor();
+    await page.getByRole('heading', { name: 'Verdict' }).waitFor();
     await page.getByText(headerOf('webhook-signature'), { exact: true }).waitFor();
     await expectAccessibleEverywhere(page);
     // The secret is in no address and stored nowhere.
@@ -201,6 +202,10 @@ describe('the signature debugger', () => {
     await page.getByLabel('The signature your own code computes').fill(wrong);
     await check(page);
     await finding(page, 'secret_with_prefix').or(finding(page, 'secret_not_decoded')).first().waitFor();
+    await page.getByRole('heading', { name: 'What is wrong' }).waitFor();
+    await page.getByLabel('The signature your own code computes').fill(Buffer.alloc(32).toString('base64'));
+    await check(page);
+    await finding(page, 'computed_unexplained').getByText('byte by byte').waitFor();
   });
 
   it('says what is missing, and shows whatever was pasted as text', async () => {

@@ -1,3 +1,5 @@
+import { Fragment } from 'react';
+import { Link } from 'react-router';
 import type { Schemas } from '../../api/client.ts';
 import { CopyButton } from '../../components/copy-button.tsx';
 import { Section } from '../../components/page.tsx';
@@ -15,8 +17,9 @@ const SEVERITIES = {
 /** What a correct receiver makes of a request, and why another one may see it otherwise. */
 export function Verdict({ verdict: { verdict, findings, computed } }: { verdict: SignatureVerdict }) {
   const { signedContent, expected } = computed;
+  const isWrong = verdict === 'invalid' || findings.some(({ severity }) => severity === 'error');
   return (
-    <Section title="What is wrong">
+    <Section title={isWrong ? 'What is wrong' : 'Verdict'}>
       <p
         role="status"
         className={`mb-4 font-semibold ${verdict === 'valid' ? 'text-success' : 'text-error'}`}
@@ -64,9 +67,31 @@ function FindingView({ finding: { code, words, severity, details } }: { finding:
         <code className="text-quiet text-xs">{code}</code>
       </p>
       <p className="mt-2 break-words">
-        <bdi>{words}</bdi>
+        <bdi>
+          <Words text={words} />
+        </bdi>
       </p>
+      {code === 'computed_unexplained' && (
+        <p className="mt-2">
+          Log what your code signs, byte by byte, and compare it with what is signed, below.
+        </p>
+      )}
       {difference && <ByteDifference difference={difference} />}
     </li>
+  );
+}
+
+const SUBSCRIPTION_ID = /(sub_[0-7][0-9a-hjkmnp-tv-z]{25})/;
+
+/** With a link to each subscription that is named. */
+function Words({ text }: { text: string }) {
+  return text.split(SUBSCRIPTION_ID).map((part, at) =>
+    SUBSCRIPTION_ID.test(part) ? (
+      <Link key={at} to={`/subscriptions/${part}`} className="link break-all">
+        {part}
+      </Link>
+    ) : (
+      <Fragment key={at}>{part}</Fragment>
+    ),
   );
 }
