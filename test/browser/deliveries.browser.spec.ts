@@ -63,7 +63,7 @@ describe('the delivery log', () => {
     await expectRows(page, 2);
     await expectAccessibleEverywhere(page);
     expect(await page.locator('img[src=x]').count()).toBe(0);
-    await rowsOf(page).getByText(MARKUP).waitFor();
+    await rowsOf(page).getByRole('link', { name: MARKUP }).waitFor();
 
     const soon = new Date(Date.now() + 3_600_000).toISOString().slice(0, 19);
     const filters: [label: string, name: string, value: string, rows: number][] = [
@@ -98,6 +98,16 @@ describe('the delivery log', () => {
     expect(search(page)).toEqual({});
   });
 
+  it('is as it was on the way back from a delivery', async () => {
+    const page = await browser.openDashboard(posthorn, '/deliveries?tenant=globex');
+    await rowsOf(page).getByRole('link', { name: 'invoice.paid' }).click();
+    await page.getByRole('heading', { name: 'invoice.paid' }).waitFor();
+    expect(await page.evaluate<string>('document.activeElement.tagName')).toBe('H1');
+    await page.getByRole('link', { name: '← Deliveries' }).click();
+    await expectRows(page, 1);
+    expect(search(page)).toEqual({ tenant: 'globex' });
+  });
+
   it('says beside a filter what is wrong with it', async () => {
     const page = await browser.openDashboard(
       posthorn,
@@ -109,6 +119,8 @@ describe('the delivery log', () => {
       .first()
       .waitFor();
     expect(await field.getAttribute('aria-invalid')).toBe('true');
+    expect(await page.getByText(/must be/).count()).toBe(1);
+    await page.getByText('This filter cannot be used').waitFor();
     expect(await field.inputValue()).toBe(MARKUP);
     await expectAccessibleEverywhere(page);
   });
@@ -221,7 +233,7 @@ describe('the delivery log', () => {
     expect(await dialog.getByLabel('exhausted').isChecked()).toBe(true);
     expect(await dialog.getByLabel('cancelled').isChecked()).toBe(false);
     await dialog.getByRole('button', { name: 'Count' }).click();
-    await dialog.getByText('One matches.').waitFor();
+    await dialog.getByText('One delivery matches.').waitFor();
     await expectAccessibleEverywhere(page);
     receiver.respond([200]);
     await dialog.getByRole('button', { name: 'Replay 1' }).click();
@@ -233,13 +245,19 @@ describe('the delivery log', () => {
     expect(new URL(page.url()).pathname).toMatch(/^\/replays\/rpl_/);
   });
 
-  it('asks for the beginning of a replay, and says that what is pending is on its way', async () => {
+  it('begins a replay a day ago, needs a beginning, and says that what is pending is on its way', async () => {
     const page = await browser.openDashboard(posthorn, '/deliveries?state=pending');
     await page.getByRole('button', { name: 'Replay by this filter' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('A replay is of what has finished').waitFor();
+    const since = dialog.getByLabel('Since');
+    const hoursAgo = (Date.now() - Date.parse(`${await since.inputValue()}Z`)) / 3_600_000;
+    expect(Math.round(hoursAgo)).toBe(24);
+    await since.fill('');
     await dialog.getByRole('button', { name: 'Count' }).click();
     expect(await page.locator('input:invalid').count()).toBe(1);
-    expect(await dialog.getByLabel('Since').inputValue()).toBe('');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    expect(await page.evaluate<string>('document.activeElement.textContent')).toBe('Replay by this filter');
   });
 });

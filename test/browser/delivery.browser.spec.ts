@@ -132,6 +132,7 @@ describe('the page of a delivery', () => {
     await page.getByText('connect_refused').waitFor();
     await page.getByText('It was not connected to any address.').waitFor();
     await page.getByText('None came.').waitFor();
+    await page.getByRole('heading', { name: 'Request, as it would have been sent' }).waitFor();
     await expectAccessibleEverywhere(page);
   });
 
@@ -211,6 +212,10 @@ describe('the page of a delivery', () => {
     await expectAccessibleEverywhere(page);
     await dialog.getByRole('button', { name: 'Resend' }).click();
     await page.getByText('Attempt 3, a resend').waitFor(); // without loading anything anew
+    expect(await page.getByRole('button', { name: /^Attempt 3/ }).getAttribute('aria-expanded')).toBe('true');
+    expect(await page.getByRole('button', { name: /^Attempt 2/ }).getAttribute('aria-expanded')).toBe(
+      'false',
+    );
     await page.getByRole('link', { name: 'Check a signature' }).waitFor();
     expect(await page.getByRole('link', { name: 'Check a signature' }).getAttribute('href')).toBe(
       `/signature-debugger?delivery=${id}`,
@@ -230,6 +235,7 @@ describe('the page of a delivery', () => {
     const why = page.getByRole('region', { name: 'Why' });
     await why.getByText('Nothing goes out until it is resumed.').waitFor();
     await page.getByText('Attempt 1 has no time yet.').waitFor();
+    expect(await page.getByRole('link', { name: 'Check a signature' }).count()).toBe(0);
     await why.getByText('Let it go on.').waitFor();
     await why.getByRole('button', { name: 'Resume subscription' }).click();
     await expectAccessibleEverywhere(page);

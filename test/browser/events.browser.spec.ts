@@ -65,8 +65,8 @@ describe('the list of events', () => {
     await page.keyboard.press('Enter');
     await page.getByRole('link', { name: 'list.other' }).waitFor();
     expect(await rows.count()).toBe(1);
-    await page.getByLabel('From').fill('2020-01-01T00:00');
-    await page.getByLabel('Until').fill('2020-01-02T00:00');
+    await page.getByLabel('Accepted since').fill('2020-01-01T00:00');
+    await page.getByLabel('Accepted before').fill('2020-01-02T00:00');
     await page.getByRole('button', { name: 'Filter' }).click();
     await page.getByText('No event matches').waitFor();
     expect(new URL(page.url()).searchParams.get('since')).toBe('2020-01-01T00:00:00.000Z');

@@ -7,7 +7,7 @@ export function SubscriptionName({ id }: { id: string }) {
   const subscription = useAllSubscriptions().data?.subscriptions.find((each) => each.id === id);
   const name = subscription && (subscription.description || subscription.url);
   return (
-    <Link to={`/subscriptions/${id}`} className="link-hover inline-block max-w-64 truncate" title={id}>
+    <Link to={`/subscriptions/${id}`} className="link inline-block max-w-64 truncate align-bottom" title={id}>
       <bdi>{name ?? shortId(id)}</bdi>
     </Link>
   );

@@ -12,7 +12,9 @@ type Delivery = Schemas['DeliveryWithAttempts'];
 
 /** Everything that is known of one attempt: how it went, what was sent, what came back. */
 export function AttemptView({ attempt, delivery }: { attempt: Attempt; delivery: Delivery }) {
-  const { address, errorCode, errorDetail, request, response } = attempt;
+  const { address, errorCode, errorDetail, outcome, request, response } = attempt;
+  // Of a lost one nobody knows.
+  const wasNeverConnected = address === null && outcome !== 'lost';
   return (
     <div className="flex flex-col gap-4">
       {errorCode !== null && (
@@ -23,16 +25,15 @@ export function AttemptView({ attempt, delivery }: { attempt: Attempt; delivery:
       )}
       <PhasesBar attempt={attempt} />
       <p className="text-quiet text-sm">
-        {address === null ? (
-          'It was not connected to any address.'
-        ) : (
+        {wasNeverConnected && 'It was not connected to any address.'}
+        {address !== null && (
           <>
             Connected to <code>{address}</code>
           </>
         )}
       </p>
       <div className="grid min-w-0 gap-4 xl:grid-cols-2">
-        <Side title="Request">
+        <Side title={wasNeverConnected ? 'Request, as it would have been sent' : 'Request'}>
           <RequestView request={request} delivery={delivery} />
         </Side>
         <Side title="Response">
@@ -121,7 +122,7 @@ function HeaderTable({ label, headers }: { label: string; headers: readonly Head
             <tr key={at} className="border-base-300 border-b last:border-0">
               <th
                 scope="row"
-                className="text-quiet w-2/5 min-w-28 px-3 py-1 text-left align-top font-normal break-all"
+                className="text-quiet w-2/5 min-w-28 px-3 py-1 text-left align-top font-normal wrap-anywhere"
               >
                 <bdi>{name}</bdi>
               </th>

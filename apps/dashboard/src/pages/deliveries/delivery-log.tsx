@@ -36,6 +36,7 @@ export function Component() {
     { params: { query: query as DeliveriesQuery } },
     { placeholderData: keepPreviousData, refetchInterval: isLive && LIVE_MS },
   );
+  const errors = errorsByField(log.error);
   const list = JSON.stringify([query, isLive]);
   const shown = log.isPlaceholderData ? undefined : log.data?.data;
   const arrivals = useArrivals(
@@ -90,7 +91,7 @@ export function Component() {
     >
       <LogFilters
         filter={filters.values}
-        errors={errorsByField(log.error)}
+        errors={errors}
         onChange={(changes) => {
           setSelected(new Map()); // nobody should act on what they cannot see any more
           filters.set(changes);
@@ -104,23 +105,31 @@ export function Component() {
           onClear={() => setSelected(new Map())}
         />
       )}
-      <Loaded query={log} lines={10}>
-        {(page) =>
-          page.data.length === 0 ? (
-            <NothingThere filter={filters.values} isOlder={isOlder} onClear={() => filters.set(NO_FILTER)} />
-          ) : (
-            <div aria-busy={log.isPlaceholderData}>
-              <LogTable
-                deliveries={page.data}
-                arrivals={isLive ? arrivals : NONE}
-                selected={mayWrite ? selected : undefined}
-                onSelect={select}
+      {FILTER_NAMES.some((name) => errors[name] !== undefined) ? (
+        <WrongFilter onClear={() => filters.set(NO_FILTER)} />
+      ) : (
+        <Loaded query={log} lines={10}>
+          {(page) =>
+            page.data.length === 0 ? (
+              <NothingThere
+                filter={filters.values}
+                isOlder={isOlder}
+                onClear={() => filters.set(NO_FILTER)}
               />
-              <Pager page={page} />
-            </div>
-          )
-        }
-      </Loaded>
+            ) : (
+              <div aria-busy={log.isPlaceholderData}>
+                <LogTable
+                  deliveries={page.data}
+                  arrivals={isLive ? arrivals : NONE}
+                  selected={mayWrite ? selected : undefined}
+                  onSelect={select}
+                />
+                <Pager page={page} />
+              </div>
+            )
+          }
+        </Loaded>
+      )}
       {open === 'replay' && <ReplayDialog {...replayOf(filters.values)} onClose={close} />}
       {(open === 'resend' || open === 'cancel') && (
         <BulkDialog
@@ -214,6 +223,22 @@ function NothingThere({
       }
     >
       The log has none that fits all of this filter.
+    </Empty>
+  );
+}
+
+/** What is wrong is said beside the field; this says why nothing is listed. */
+function WrongFilter({ onClear }: { onClear: () => void }) {
+  return (
+    <Empty
+      title="This filter cannot be used"
+      action={
+        <button type="button" className="btn btn-primary" onClick={onClear}>
+          Clear the filter
+        </button>
+      }
+    >
+      Put right what is marked above, or clear all of it.
     </Empty>
   );
 }

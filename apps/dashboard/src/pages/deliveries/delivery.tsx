@@ -1,8 +1,9 @@
 import { useState } from 'react';
-import { Link, useParams } from 'react-router';
+import { Link, useLocation, useParams } from 'react-router';
 import { $api, type Schemas } from '../../api/client.ts';
 import { isOpen } from '../../components/delivery-words.ts';
 import { ConfirmAction, ExplanationView, type ExplanationAction } from '../../components/explanation.tsx';
+import { EventTypeName } from '../../components/event-type-name.tsx';
 import { Fact, Facts } from '../../components/facts.tsx';
 import { Id } from '../../components/id.tsx';
 import { Loaded } from '../../components/loaded.tsx';
@@ -20,6 +21,7 @@ const LIVE_MS = 2_000;
 /** One delivery: why it is as it is, and every attempt as it was sent and answered. Live until it has finished. */
 export function Component() {
   const { id = '' } = useParams();
+  const filter = filterOf(useLocation().state);
   const delivery = $api.useQuery(
     'get',
     '/v1/deliveries/{id}',
@@ -31,12 +33,12 @@ export function Component() {
     <Page
       title={
         <span className="flex flex-wrap items-center gap-3">
-          {data ? <span className="break-all">{data.eventType}</span> : 'Delivery'}
+          <span className="min-w-0">{data ? <EventTypeName name={data.eventType} /> : 'Delivery'}</span>
           {data && <StateBadge state={data.state} />}
         </span>
       }
       name={data ? `${data.eventType}, ${data.state.replace('_', ' ')}` : 'Delivery'}
-      back={{ to: '/deliveries', label: 'Deliveries' }}
+      back={{ to: `/deliveries${filter}`, label: 'Deliveries' }}
       actions={data && <Actions delivery={data} />}
     >
       <Loaded query={delivery} lines={10}>
@@ -56,7 +58,13 @@ export function Component() {
   );
 }
 
-function Actions({ delivery: { id, state, requestBody } }: { delivery: Delivery }) {
+/** The filter of the log that a link of it came from. */
+function filterOf(state: unknown): string {
+  const isOfLog = typeof state === 'object' && state !== null && 'filter' in state;
+  return isOfLog && typeof state.filter === 'string' ? state.filter : '';
+}
+
+function Actions({ delivery: { id, state, attemptCount, requestBody } }: { delivery: Delivery }) {
   const [asked, setAsked] = useState<ExplanationAction>();
   const mayWrite = useMay('deliveries:write');
   const whyNoResend =
@@ -67,9 +75,11 @@ function Actions({ delivery: { id, state, requestBody } }: { delivery: Delivery 
         : undefined;
   return (
     <>
-      <Link to={`/signature-debugger?delivery=${id}`} className="btn btn-sm">
-        Check a signature
-      </Link>
+      {attemptCount > 0 && (
+        <Link to={`/signature-debugger?delivery=${id}`} className="btn btn-sm">
+          Check a signature
+        </Link>
+      )}
       {mayWrite && (
         <button
           type="button"

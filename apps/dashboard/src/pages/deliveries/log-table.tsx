@@ -1,4 +1,4 @@
-import { Link } from 'react-router';
+import { Link, useLocation } from 'react-router';
 import type { Schemas } from '../../api/client.ts';
 import { lastAnswerWords, REASON_WORDS, WAITING_WORDS } from '../../components/delivery-words.ts';
 import { EventTypeName } from '../../components/event-type-name.tsx';
@@ -27,6 +27,7 @@ export function LogTable({
   onSelect: (deliveries: readonly Delivery[], isSelected: boolean) => void;
 }) {
   const seesAllTenants = useSeesAllTenants();
+  const { search } = useLocation();
   const isAll = selected !== undefined && deliveries.every(({ id }) => selected.has(id));
   const isSome = selected !== undefined && deliveries.some(({ id }) => selected.has(id));
   return (
@@ -71,7 +72,10 @@ export function LogTable({
         </thead>
         <tbody>
           {deliveries.map((delivery) => (
-            <tr key={delivery.id} className={arrivals.has(delivery.id) ? 'bg-info/10' : ''}>
+            <tr
+              key={delivery.id}
+              className={`*:align-baseline ${arrivals.has(delivery.id) ? 'bg-info/10' : ''}`}
+            >
               {selected && (
                 <td>
                   <input
@@ -92,10 +96,11 @@ export function LogTable({
                   <StateNote delivery={delivery} />
                 </div>
               </td>
-              <td className="max-w-64 sm:min-w-44">
+              <td className="w-full max-w-0 sm:w-auto sm:max-w-64 sm:min-w-44">
                 <Link
                   to={`/deliveries/${delivery.id}`}
-                  className="link-hover font-medium"
+                  state={{ filter: search }}
+                  className="link font-medium"
                   aria-label={`${delivery.eventType}, delivery ${delivery.id}`}
                 >
                   <EventTypeName name={delivery.eventType} />
@@ -103,6 +108,10 @@ export function LogTable({
                 <div className="text-quiet font-mono text-xs whitespace-nowrap">
                   {shortId(delivery.eventId)}
                 </div>
+                <div className="flex gap-1 text-xs md:hidden">
+                  <span className="text-quiet">to</span> <SubscriptionName id={delivery.subscriptionId} />
+                </div>
+                <div className="text-quiet text-xs sm:hidden">{lastAnswerWords(delivery)}</div>
               </td>
               <td className="hidden md:table-cell">
                 <SubscriptionName id={delivery.subscriptionId} />

@@ -13,15 +13,9 @@ export function Timeline({ delivery }: { delivery: Delivery }) {
   const { attempts, createdAt } = delivery;
   const [first] = attempts;
   const latest = attempts.at(-1);
-  // Opened once, so that nothing closes under the eyes of who reads while more attempts come.
-  const [opened, setOpened] = useState<ReadonlySet<number>>(() => new Set([latest?.number ?? 1]));
-  const toggle = (number: number) => {
-    setOpened((now) => {
-      const next = new Set(now);
-      if (!next.delete(number)) next.add(number);
-      return next;
-    });
-  };
+  // The latest is open by itself; what was opened or closed by hand stays so while more attempts come.
+  const [byHand, setByHand] = useState<ReadonlyMap<number, boolean>>(new Map());
+  const isOpen = (number: number) => byHand.get(number) ?? number === latest?.number;
   return (
     <ol className="border-base-300 ml-2 border-l-2">
       <Step tone="quiet">
@@ -45,8 +39,10 @@ export function Timeline({ delivery }: { delivery: Delivery }) {
           key={attempt.number}
           attempt={attempt}
           waitedFrom={at === 0 && attempt.number > 1 ? undefined : endOf(attempts[at - 1], createdAt)}
-          isOpen={opened.has(attempt.number)}
-          onToggle={() => toggle(attempt.number)}
+          isOpen={isOpen(attempt.number)}
+          onToggle={() => {
+            setByHand((now) => new Map(now).set(attempt.number, !isOpen(attempt.number)));
+          }}
           delivery={delivery}
         />
       ))}

@@ -2,6 +2,7 @@ import { useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
 import { $api } from '../../api/client.ts';
 import { Empty } from '../../components/empty.tsx';
+import { EventTypeName } from '../../components/event-type-name.tsx';
 import { Field } from '../../components/field.tsx';
 import { Loaded } from '../../components/loaded.tsx';
 import { Page } from '../../components/page.tsx';
@@ -77,7 +78,7 @@ export function Component() {
                         External id
                       </th>
                       <th scope="col" className="text-right">
-                        Deliveries
+                        Subscriptions matched
                       </th>
                       <th scope="col">Accepted</th>
                     </tr>
@@ -86,8 +87,8 @@ export function Component() {
                     {list.data.map((event) => (
                       <tr key={event.id}>
                         <td>
-                          <Link to={`/events/${event.id}`} className="link font-medium break-all">
-                            {event.type}
+                          <Link to={`/events/${event.id}`} className="link font-medium">
+                            <EventTypeName name={event.type} />
                           </Link>
                           <div>
                             <code className="text-quiet text-xs break-all">{event.id}</code>
@@ -176,8 +177,8 @@ function EventFilters({
       {text('type', 'Type', 'invoice.paid')}
       {seesAllTenants && text('tenant', 'Tenant', 'acme')}
       {text('externalId', 'External id', 'payment_8f14e45f')}
-      {time('since', 'From')}
-      {time('until', 'Until')}
+      {time('since', 'Accepted since')}
+      {time('until', 'Accepted before')}
       <div className="mb-4 flex gap-2">
         <button type="submit" className="btn btn-sm">
           Filter
