@@ -1,9 +1,6 @@
 import { useEffect, useRef, type ReactNode } from 'react';
 import { Link, useLocation } from 'react-router';
 
-/** The browser itself says what it has loaded; after that it is told where reading begins. */
-let isFirstPage = true;
-
 /** The frame of every page: its name, the way back, and what can be done with all of it. */
 export function Page({
   title,
@@ -28,8 +25,8 @@ export function Page({
   const heading = useRef<HTMLHeadingElement>(null);
   const { pathname } = useLocation();
   useEffect(() => {
-    if (!isFirstPage) heading.current?.focus({ preventScroll: true });
-    isFirstPage = false;
+    // Where who went here goes on reading. Whoever has pressed nothing yet has just loaded the first page.
+    if (navigator.userActivation.hasBeenActive) heading.current?.focus({ preventScroll: true });
   }, [pathname]);
   return (
     <div className="mx-auto w-full max-w-6xl px-4 py-6 sm:px-6">
