@@ -8,6 +8,7 @@ interface Belongings {
   delivery: string;
   key: string;
   replay: string;
+  portalSession: string;
 }
 
 let receiver: Receiver;
@@ -38,12 +39,14 @@ beforeAll(async () => {
   const replay = await posthorn.ask<{ id: string }>(202, 'POST', '/v1/replays', {
     filter: { subscription: subscription.id, since: '2026-01-01T00:00:00Z' },
   });
+  const portal = await posthorn.ask<{ id: string }>(201, 'POST', '/v1/portal-sessions', { tenant: 'acme' });
   acme = {
     subscription: subscription.id,
     event: event.id,
     delivery: delivery.id,
     key: owner.id,
     replay: replay.id,
+    portalSession: portal.id,
   };
   const document = await posthorn.ask<{ paths: Record<string, Record<string, unknown>> }>(
     200,
@@ -68,6 +71,7 @@ const OWNED: Record<string, keyof Belongings | 'tenant'> = {
   '/v1/replays/{id}': 'replay',
   '/v1/api-keys/{id}': 'key',
   '/v1/tenants/{id}': 'tenant',
+  '/v1/portal-sessions/{id}': 'portalSession',
 };
 /** A body that the route would accept from its owner. */
 const BODIES: Record<string, unknown> = {
@@ -75,7 +79,9 @@ const BODIES: Record<string, unknown> = {
   'PUT /v1/tenants/{id}': { name: 'taken over' },
 };
 /** The catalogue belongs to the deployment, and these routes to nobody. */
-const NOBODYS = /^\/(v1\/event-types|healthz|readyz|openapi\.json|docs|$)/;
+const NOBODYS = /^\/(v1\/event-types|healthz|readyz|openapi\.json|docs|assets|v1\/session$|$)/;
+/** For keys that are bound to no tenant. */
+const OPERATORS = /^\/v1\/deployment$/;
 
 describe('a key that is bound to one tenant', () => {
   it('is told of nothing that belongs to another, on every route that names something', async () => {
@@ -112,6 +118,8 @@ describe('a key that is bound to one tenant', () => {
       ],
       '/v1/replays': [''],
       '/v1/api-keys': [''],
+      '/v1/stats': [''],
+      '/v1/stats/subscriptions': ['', `subscriptions=${acme.subscription}`],
       '/v1/tenants': [''],
     };
     const lists = routes.filter(
@@ -119,6 +127,10 @@ describe('a key that is bound to one tenant', () => {
     );
     for (const { path } of lists) {
       if (NOBODYS.test(path)) continue;
+      if (OPERATORS.test(path)) {
+        expect((await posthorn.request('GET', path, { headers: intruder })).status).toBe(403);
+        continue;
+      }
       const queries = filters[path];
       if (!queries) throw new Error(`nobody said how ${path} can be filtered: add it to this test`);
       for (const query of queries) {

@@ -111,7 +111,9 @@ export function baseUrlOf(posthorn: Posthorn): string {
 export async function expectAccessible(page: Page): Promise<void> {
   // Past the content security policy of the page, as the developer tools would be.
   await page.evaluate(AXE);
-  const { violations } = await page.evaluate<{ violations: Violation[] }>('axe.run()');
+  const { violations } = await page.evaluate<{ violations: Violation[] }>(
+    `axe.run(document, { resultTypes: ['violations'] })`,
+  );
   const findings = violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .map(({ id, help, nodes }) => `${id}: ${help} ${nodes.map((node) => node.html).join(' | ')}`);

@@ -241,8 +241,8 @@ describe('the delivery log', () => {
     await dialog.getByText('1 of 1 done: 1 succeeded').waitFor();
     await dialog.getByText('It has ended.').waitFor();
     await dialog.getByRole('link', { name: 'Show replay' }).click();
+    await page.waitForURL(/\/replays\/rpl_/);
     await page.getByRole('heading', { name: 'Replay' }).first().waitFor();
-    expect(new URL(page.url()).pathname).toMatch(/^\/replays\/rpl_/);
   });
 
   it('begins a replay a day ago, needs a beginning, and says that what is pending is on its way', async () => {

@@ -31,7 +31,8 @@ async function run(...args: string[]): Promise<string[]> {
 
 /** Runs a command and answers what it printed, and what it noted about that. */
 async function runNoted(...args: string[]): Promise<{ printed: string[]; noted: string[] }> {
-  const [printed, noted]: string[][] = [[], []];
+  const printed: string[] = [];
+  const noted: string[] = [];
   const output = { print: (line: string) => printed.push(line), note: (line: string) => noted.push(line) };
   await posthorn(output).parseAsync(args, { from: 'user' });
   return { printed, noted };

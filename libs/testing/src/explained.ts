@@ -90,11 +90,13 @@ export async function explained(
     control.stop();
   }
   for (const { text, values } of control.asked) {
-    const [explain] = await control.query(
+    const [answer] = await control.query(
       `explain (analyze, buffers, timing off, format json) ${text}`,
       values,
     );
-    const { Plan: top } = explain!['QUERY PLAN'][0];
+    // What is of the type json is read as text there.
+    const explain: Explained = { 'QUERY PLAN': JSON.parse(String(answer!['QUERY PLAN'])) };
+    const { Plan: top } = explain['QUERY PLAN'][0];
     const pages = (top['Shared Hit Blocks'] ?? 0) + (top['Shared Read Blocks'] ?? 0);
     const rows = Number(top['Actual Rows']);
     statements.push({

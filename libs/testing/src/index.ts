@@ -13,7 +13,8 @@ export {
   type EmittedShown,
   type SubscriptionShown,
 } from './posthorn.js';
-export { build, freePort, type RunningProcess } from './processes.js';
+export { freePort } from './free-port.js';
+export { build, type RunningProcess } from './processes.js';
 export { startRedis, type TestRedis } from './redis.js';
 export { FakeResolver, type FakeAnswer, type FakeReply } from './fake-resolver.js';
 export { startFakeNameServer, type DnsReply, type FakeNameServer } from './fake-resolver-server.js';

@@ -1,7 +1,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './free-port.js';
 import { endWithTheTests } from './guardian.js';
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
@@ -81,15 +81,6 @@ export function runCli(
     timeout: READY_WITHIN_MS,
   });
   return { code: done.status, stdout: done.stdout, stderr: done.stderr };
-}
-
-/** A TCP port of 127.0.0.1 that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Once per spec file: undefined before the build, empty after a good one. */

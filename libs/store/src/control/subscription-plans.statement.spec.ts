@@ -51,11 +51,12 @@ async function cost(scope: TenantScope, state?: FlowState): Promise<{ pages: num
   const rows = await listSubscriptions(db, scope, { limit: 50 }, state);
   control.logger = logger;
   const { text, values } = asked[0]!;
-  const [explained] = await control.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }[]>(
+  const [explained] = await control.query<{ 'QUERY PLAN': string }[]>(
     `explain (analyze, buffers, format json) ${text}`,
     values,
   );
-  const plan = explained!['QUERY PLAN'][0].Plan;
+  // Columns of the type json are read as text.
+  const [{ Plan: plan }] = JSON.parse(explained!['QUERY PLAN']) as [{ Plan: Record<string, number> }];
   return { pages: plan['Shared Hit Blocks']! + plan['Shared Read Blocks']!, rows: rows.length };
 }
 

@@ -40,14 +40,7 @@ const ATTEMPT_ALONE = 0b00000_11111_00_111;
 const ALL_BUT_DELIVERY_MS = 0b00000_11111_11_111;
 
 /** Null: it does not count. */
-function markOf({
-  deliveryId,
-  trigger,
-  outcome,
-  startedAt,
-  durationMs,
-  decision,
-}: Counted): number | null {
+function markOf({ deliveryId, trigger, outcome, startedAt, durationMs, decision }: Counted): number | null {
   if (trigger === 'test') return null;
   let mark = OUTCOME_OF[outcome];
   const end = decision.delivery.to;
