@@ -97,11 +97,13 @@ async function buildApps(signal) {
 
 async function buildDashboard(signal) {
   const vite = path.join(ROOT, 'node_modules/vite/bin/vite.js');
+  // Whoever builds from within a test would get the React of developers, half as large again and slower.
+  const env = { ...process.env, NODE_ENV: 'production' };
   for (const args of [
     [path.join(ROOT, 'scripts/api-types.mjs')],
     [vite, 'build', '--logLevel', 'warn', path.join(ROOT, DASHBOARD)],
   ]) {
-    const { code, output } = await runQuietly(process.execPath, args, { signal });
+    const { code, output } = await runQuietly(process.execPath, args, { env, signal });
     if (code !== 0) throw new Refusal(`the build of the dashboard failed:\n${output.trim().slice(-3000)}`);
   }
 }

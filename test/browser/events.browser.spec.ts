@@ -63,6 +63,9 @@ describe('the list of events', () => {
     await page.getByRole('button', { name: 'Clear' }).click();
     await page.getByLabel('Type').fill('list.other');
     await page.keyboard.press('Enter');
+    await page.waitForURL(/type=list\.other/);
+    await rows.nth(1).waitFor({ state: 'detached' });
+    await rows.first().waitFor();
     await page.getByRole('link', { name: 'list.other' }).waitFor();
     expect(await rows.count()).toBe(1);
     await page.getByLabel('Accepted since').fill('2020-01-01T00:00');

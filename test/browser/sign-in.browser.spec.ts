@@ -18,6 +18,7 @@ afterAll(async () => {
 });
 afterEach(async () => {
   await browser.clear();
+  browser.forgetSessions();
   expect(browser.takeComplaints()).toEqual([]);
 });
 

@@ -95,7 +95,7 @@ export async function explained(
       values,
     );
     // What is of the type json is read as text there.
-    const explain: Explained = { 'QUERY PLAN': JSON.parse(String(answer!['QUERY PLAN'])) };
+    const explain: Explained = { 'QUERY PLAN': JSON.parse(answer!['QUERY PLAN']) };
     const { Plan: top } = explain['QUERY PLAN'][0];
     const pages = (top['Shared Hit Blocks'] ?? 0) + (top['Shared Read Blocks'] ?? 0);
     const rows = Number(top['Actual Rows']);
@@ -279,7 +279,7 @@ async function indexParents(query: Query): Promise<Map<string, string>> {
 interface ControlRecorder {
   asked: { text: string; values: unknown[] }[];
   stop(): void;
-  query(text: string, values: unknown[]): Promise<Explained[]>;
+  query(text: string, values: unknown[]): Promise<{ 'QUERY PLAN': string }[]>;
 }
 
 /** Notes every statement of the control plane, from now on. */
@@ -293,6 +293,6 @@ async function recordControl(db: Database): Promise<ControlRecorder> {
   return {
     asked,
     stop: () => (control.logger = logger),
-    query: (text, values) => control.query<Explained[]>(text, values),
+    query: (text, values) => control.query<{ 'QUERY PLAN': string }[]>(text, values),
   };
 }
