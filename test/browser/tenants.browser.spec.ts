@@ -54,6 +54,7 @@ describe('tenants', () => {
 
   it('are reached by the keyboard alone', async () => {
     const page = await browser.openDashboard(posthorn, '/');
+    await page.getByText('Nothing is subscribed yet').waitFor();
     const focused = () => page.evaluate<string>('document.activeElement.textContent');
     await page.keyboard.press('Tab');
     expect(await focused()).toBe('Skip to content');
