@@ -7,6 +7,7 @@ import { discardEmbeddedPostgres, startEmbeddedPostgres } from '../scripts/embed
 import { identify, lives } from '../scripts/process-identity.mjs';
 
 export default async function setUp() {
+  process.env.TEST_TEMPLATE = `posthorn_test_template_${process.pid}`;
   if (process.env.TEST_DATABASE_URL) return;
   await sweep();
   const folder = path.join(os.tmpdir(), `posthorn-test-postgres-${process.pid}`);

@@ -129,7 +129,7 @@ describe('the page of a delivery', () => {
     const { id } = await posthorn.deliveryOf(event.id, gone.id);
     await posthorn.waitForDelivery(id, hasFailed(1));
     const page = await browser.openDashboard(posthorn, `/deliveries/${id}`);
-    await page.getByText('connect_refused').waitFor();
+    await page.getByText('connect_refused', { exact: true }).waitFor();
     await page.getByText('It was not connected to any address.').waitFor();
     await page.getByText('None came.').waitFor();
     await page.getByRole('heading', { name: 'Request, as it would have been sent' }).waitFor();

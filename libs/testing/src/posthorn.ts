@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { Webhook } from 'standardwebhooks';
-import { createTestDatabase, type TestDatabase } from './postgres.js';
+import { copyTestDatabase, type TestDatabase } from './postgres.js';
 import { runCli, startApi, startWorker, type RunningProcess } from './processes.js';
 import type { ReceivedRequest } from './receiver.js';
 import { startRedis, type TestRedis } from './redis.js';
@@ -90,19 +90,23 @@ export interface DeliveryShown {
 
 /** Starts a whole Posthorn, as it runs in production: `posthorn migrate`, a key by the CLI, api and worker processes. */
 export async function startPosthorn(options: PosthornOptions): Promise<Posthorn> {
-  const database = await createTestDatabase();
+  const ENCRYPTION_KEY = randomBytes(32).toString('base64');
+  const database = await copyTestDatabase((DATABASE_URL) => {
+    const env = { DATABASE_URL, ENCRYPTION_KEY };
+    posthornCli(env, 'migrate');
+    return posthornCli(env, 'keys', 'create', '--scopes', 'admin').trim();
+  });
   const redis = options.backend === 'redis' ? await startRedis() : undefined;
-  const posthorn = new Posthorn(database, redis, {
+  const posthorn = new Posthorn(database, redis, database.filledWith, {
     DATABASE_URL: database.url,
     ...(redis && { REDIS_URL: redis.url }),
-    ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+    ENCRYPTION_KEY,
     ALLOW_HTTP_TARGETS: 'true',
     ALLOWED_PRIVATE_TARGETS: '127.0.0.0/8',
     OFFER_INTERVAL_MS: '100',
     ...options.env,
   });
   try {
-    posthorn.migrate();
     await Promise.all([
       ...Array.from({ length: options.apis ?? 1 }, () => posthorn.startApi()),
       ...Array.from({ length: options.workers ?? 1 }, () => posthorn.startWorker()),
@@ -119,11 +123,11 @@ export class Posthorn {
   readonly apis: RunningProcess[] = [];
   readonly workers: RunningProcess[] = [];
   private readonly pool: pg.Pool;
-  private adminKey = '';
 
   constructor(
     private readonly database: TestDatabase,
     private readonly ownRedis: TestRedis | undefined,
+    private readonly adminKey: string,
     readonly env: Readonly<Record<string, string>>,
   ) {
     this.pool = new pg.Pool({ connectionString: database.url, max: 2 });
@@ -134,12 +138,6 @@ export class Posthorn {
   get redis(): TestRedis {
     if (!this.ownRedis) throw new Error('this deployment has no Redis');
     return this.ownRedis;
-  }
-
-  /** Brings the database up to date and makes the admin key. */
-  migrate(): void {
-    this.cli(['migrate']);
-    this.adminKey = this.cli(['keys', 'create', '--scopes', 'admin']).trim();
   }
 
   async startApi(env: Record<string, string> = {}): Promise<RunningProcess> {
@@ -274,12 +272,12 @@ export class Posthorn {
     await this.pool.end();
     await this.database.drop();
   }
+}
 
-  private cli(args: string[]): string {
-    const done = runCli(args, { ...this.env });
-    if (done.code !== 0) throw new Error(`posthorn ${args.join(' ')}: ${done.stderr}${done.stdout}`);
-    return done.stdout;
-  }
+function posthornCli(env: Record<string, string>, ...args: string[]): string {
+  const done = runCli(args, env);
+  if (done.code !== 0) throw new Error(`posthorn ${args.join(' ')}: ${done.stderr}${done.stdout}`);
+  return done.stdout;
 }
 
 /**

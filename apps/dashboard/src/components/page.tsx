@@ -1,6 +1,9 @@
 import { useEffect, useRef, type ReactNode } from 'react';
 import { Link, useLocation } from 'react-router';
 
+/** What is shown, so that the focus moves only when somebody goes elsewhere: not on the page that was loaded first. */
+let lastPathname = window.location.pathname;
+
 /** The frame of every page: its name, the way back, and what can be done with all of it. */
 export function Page({
   title,
@@ -25,8 +28,9 @@ export function Page({
   const heading = useRef<HTMLHeadingElement>(null);
   const { pathname } = useLocation();
   useEffect(() => {
-    // Where who went here goes on reading. Whoever has pressed nothing yet has just loaded the first page.
-    if (navigator.userActivation.hasBeenActive) heading.current?.focus({ preventScroll: true });
+    if (pathname === lastPathname) return;
+    lastPathname = pathname;
+    heading.current?.focus({ preventScroll: true }); // where who went here goes on reading
   }, [pathname]);
   return (
     <div className="mx-auto w-full max-w-6xl px-4 py-6 sm:px-6">
