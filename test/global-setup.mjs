@@ -7,7 +7,7 @@ import { discardEmbeddedPostgres, startEmbeddedPostgres } from '../scripts/embed
 import { identify, lives } from '../scripts/process-identity.mjs';
 
 export default async function setUp() {
-  process.env.TEST_TEMPLATE = `posthorn_test_template_${process.pid}`;
+  process.env.TEST_DATABASES = `posthorn_test_${process.pid}`; // what the names of all of this run begin with
   if (process.env.TEST_DATABASE_URL) return;
   await sweep();
   const folder = path.join(os.tmpdir(), `posthorn-test-postgres-${process.pid}`);

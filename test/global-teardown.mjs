@@ -3,15 +3,18 @@ import pg from 'pg';
 
 export default async function tearDown() {
   const started = globalThis.posthornTestPostgres;
-  if (!started) return dropTemplate();
+  if (!started) return dropDatabases();
   await started.postgres.stop();
   fs.rmSync(`${started.folder}.owner`, { force: true });
 }
 
 /** A server that was given outlives the run. */
-async function dropTemplate() {
+async function dropDatabases() {
   const client = new pg.Client({ connectionString: process.env.TEST_DATABASE_URL });
   await client.connect();
-  await client.query(`drop database if exists ${process.env.TEST_TEMPLATE} with (force)`);
+  const { rows } = await client.query('select datname from pg_database where starts_with(datname, $1)', [
+    `${process.env.TEST_DATABASES}_`,
+  ]);
+  for (const { datname } of rows) await client.query(`drop database if exists ${datname} with (force)`);
   await client.end();
 }

@@ -1,7 +1,7 @@
 export { BACKENDS, onEvery, startOnEveryBackend, type Deployments } from './every-backend.js';
 export { endWithTheTests } from './guardian.js';
 export { startFaultyProxy, type FaultyProxy } from './faulty-proxy.js';
-export { copyTestDatabase, createTestDatabase, type TestDatabase } from './postgres.js';
+export { createTestDatabase, type TestDatabase } from './postgres.js';
 export {
   eventually,
   Posthorn,

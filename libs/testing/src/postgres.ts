@@ -8,10 +8,10 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** What every test run has of its own on the server: `TEST_TEMPLATE` is the name of the database that it copies. */
 interface TestServer {
   url: string;
-  template: string;
+  /** What the names of all databases of this test run begin with. */
+  prefix: string;
 }
 
 /**
@@ -23,39 +23,41 @@ export async function createTestDatabase(): Promise<TestDatabase> {
 }
 
 /**
- * The same, filled: a copy of a database that `fill` has filled once for the whole test run, because that takes
- * seconds and a copy takes none. With it comes what `fill` resolved to.
+ * The same, filled: a copy of the database `name` that `fill` has filled once for the whole test run, because that takes
+ * seconds and a copy takes none. With it comes what `fill` resolved to, which is not empty.
  */
 export async function copyTestDatabase(
+  name: string,
   fill: (url: string) => Promise<string> | string,
 ): Promise<TestDatabase & { filledWith: string }> {
   const server = testServer();
+  const template = `${server.prefix}_${name}`;
   const filledWith = await withClient(server.url, async (client) => {
-    await client.query('select pg_advisory_lock(hashtext($1))', [server.template]); // until the connection ends
+    await client.query('select pg_advisory_lock(hashtext($1))', [template]); // until the connection ends
     const { rows } = await client.query<{ comment: string | null }>(
       `select shobj_description(oid, 'pg_database') comment from pg_database where datname = $1`,
-      [server.template],
+      [template],
     );
     if (rows[0]?.comment) return rows[0].comment;
-    await client.query(`drop database if exists ${server.template} with (force)`); // of a fill that failed
-    await client.query(`create database ${server.template}`);
-    const filled = await fill(urlOf(server, server.template));
-    await client.query(`comment on database ${server.template} is ${client.escapeLiteral(filled)}`);
+    await client.query(`drop database if exists ${template} with (force)`); // of a fill that failed
+    await client.query(`create database ${template}`);
+    const filled = await fill(urlOf(server, template));
+    await client.query(`comment on database ${template} is ${client.escapeLiteral(filled)}`);
     return filled;
   });
-  return { ...(await createDatabase(server, `template ${server.template}`)), filledWith };
+  return { ...(await createDatabase(server, `template ${template}`)), filledWith };
 }
 
 function testServer(): TestServer {
-  const { TEST_DATABASE_URL: url, TEST_TEMPLATE: template } = process.env;
-  if (url === undefined || template === undefined) {
-    throw new Error('TEST_DATABASE_URL and TEST_TEMPLATE are not set: run specs through npm run jest');
+  const { TEST_DATABASE_URL: url, TEST_DATABASES: prefix } = process.env;
+  if (url === undefined || prefix === undefined) {
+    throw new Error('TEST_DATABASE_URL and TEST_DATABASES are not set: run specs through npm run jest');
   }
-  return { url, template };
+  return { url, prefix };
 }
 
 async function createDatabase(server: TestServer, how = ''): Promise<TestDatabase> {
-  const name = `posthorn_test_${randomBytes(8).toString('hex')}`;
+  const name = `${server.prefix}_${randomBytes(8).toString('hex')}`;
   await withClient(server.url, (client) => client.query(`create database ${name} ${how}`));
   return {
     url: urlOf(server, name),

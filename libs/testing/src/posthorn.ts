@@ -91,7 +91,7 @@ export interface DeliveryShown {
 /** Starts a whole Posthorn, as it runs in production: `posthorn migrate`, a key by the CLI, api and worker processes. */
 export async function startPosthorn(options: PosthornOptions): Promise<Posthorn> {
   const ENCRYPTION_KEY = randomBytes(32).toString('base64');
-  const database = await copyTestDatabase((DATABASE_URL) => {
+  const database = await copyTestDatabase('posthorn', (DATABASE_URL) => {
     const env = { DATABASE_URL, ENCRYPTION_KEY };
     posthornCli(env, 'migrate');
     return posthornCli(env, 'keys', 'create', '--scopes', 'admin').trim();

@@ -1,6 +1,6 @@
 import { migrations } from '@posthorn/migrations';
 import { Database, migrateDatabase } from '@posthorn/store';
-import { createTestDatabase } from './postgres.js';
+import { copyTestDatabase } from './postgres.js';
 
 const TIMEOUT_MS = 10_000;
 
@@ -16,8 +16,10 @@ export interface TestStore {
 
 /** For specs of what works on the store: real Postgres, every migration, partitions for `daysAhead` days. */
 export async function createTestStore(daysAhead = 2): Promise<TestStore> {
-  const database = await createTestDatabase();
-  await migrateDatabase({ url: database.url, migrations, partitionsAheadDays: daysAhead });
+  const database = await copyTestDatabase(`store_${daysAhead}`, async (url) => {
+    await migrateDatabase({ url, migrations, partitionsAheadDays: daysAhead });
+    return 'migrated';
+  });
   const opened: Database[] = [];
   const open = (): Database => {
     const db = new Database({
