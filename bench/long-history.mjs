@@ -6,6 +6,8 @@ const DAYS = 10;
 /** So many deliveries has an event of the log. */
 const FAN_OUT = 10;
 const AT_ONCE = 100_000;
+/** Of a UUID of version 7 those that are its time, with the hyphen between them. */
+const TIME_DIGITS = 13;
 const TABLES = ['events', 'payloads', 'deliveries', 'attempts', 'response_bodies'];
 const BODY = `{"type":"${EVENT_TYPE}","timestamp":"2026-01-01T00:00:00.000Z","data":{"pad":"${'x'.repeat(940)}"}}`;
 const HEADERS = JSON.stringify(
@@ -26,8 +28,8 @@ export async function fillLog({ sql }, { deliveries, say }) {
     const to = Math.min(from + AT_ONCE / FAN_OUT, events);
     await sql(
       `with made as materialized (
-         select overlay(gen_random_uuid()::text placing left(replace(posthorn.first_uuid_at(
-                  to_timestamp($3::float8 + n * $4::float8))::text, '-', ''), 8) from 1)::uuid as id, n
+         select overlay(gen_random_uuid()::text placing left(posthorn.first_uuid_at(
+                  to_timestamp($3::float8 + n * $4::float8))::text, ${TIME_DIGITS}) from 1)::uuid as id, n
            from generate_series($1::int, $2::int - 1) n),
        stored as (
          insert into posthorn.events (id, tenant, type, occurred_at, matched_subscriptions)
@@ -65,7 +67,7 @@ export async function fillOpen({ sql }, { subscription, deliveries, say }) {
     const to = Math.min(from + AT_ONCE, deliveries);
     await sql(
       `with made as materialized (
-         select overlay(gen_random_uuid()::text placing left(replace(posthorn.first_uuid_at(now())::text, '-', ''), 8)
+         select overlay(gen_random_uuid()::text placing left(posthorn.first_uuid_at(now())::text, ${TIME_DIGITS})
                         from 1)::uuid as id from generate_series($1::int, $2::int - 1)),
        stored as (
          insert into posthorn.events (id, tenant, type, occurred_at, matched_subscriptions)

@@ -1,7 +1,9 @@
 // npm run bench -- long: does it stay as it is with millions of deliveries, for minutes on end, with a second worker?
+import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { EVENT_TYPE } from './bench-event.mjs';
 import { startDeployment } from './deployment.mjs';
 import { atFullLoad } from './full-load.mjs';
@@ -28,26 +30,23 @@ const SAMPLE_EVERY_MS = 5_000;
 
 export async function long(options) {
   const { say, pairs, minutes } = options;
-  const bench = await setUp(options);
-  const measure = (n) => measureRound(bench, `round-${n}`, options.seconds * 1000);
+  const { empty, filled, parked } = await setUp(options);
+  const redisBytes = await fill(filled.deployment, parked, options);
+  const measure = (side, name) => measureRound(side, name, options.seconds * 1000);
   say('warming up …');
-  await measureRound(bench, 'warm-up', FIRST_WARM_UP_MS);
+  for (const side of [empty, filled]) await measureRound(side, 'warm-up', FIRST_WARM_UP_MS);
 
-  const rounds = { first: [], again: [], filled: [] };
+  // The empty one twice, all in turn: how much it differs from itself is the noise.
+  const rounds = { first: [], filled: [], again: [] };
   for (let n = 1; n <= pairs; n += 1) {
-    // Twice the same, interleaved: how much they differ is the noise.
-    rounds.first.push(await measure(`first-${n}`));
-    rounds.again.push(await measure(`again-${n}`));
-    say(`empty ${n}: ${short(rounds.first.at(-1).one)}/s and ${short(rounds.again.at(-1).one)}/s`);
+    rounds.first.push(await measure(empty, `first-${n}`));
+    rounds.filled.push(await measure(filled, `filled-${n}`));
+    rounds.again.push(await measure(empty, `again-${n}`));
+    const [first, inTheMiddle, again] = Object.values(rounds).map((all) => short(all.at(-1).one));
+    say(`round ${n}: empty ${first}/s, filled ${inTheMiddle}/s, empty ${again}/s`);
   }
-  await fillLog(bench.deployment, { deliveries: options.finished, say });
-  const redisBytes = await whileOpen(bench, options);
-  for (let n = 1; n <= pairs; n += 1) {
-    rounds.filled.push(await measure(`filled-${n}`));
-    say(`filled ${n}: ${short(rounds.filled.at(-1).one)}/s`);
-  }
-  const memory = await memoryAtFullLoad(bench, minutes, say);
-  const workers = await twoWorkers(bench, options);
+  const memory = await memoryAtFullLoad(filled, minutes, say);
+  const workers = await twoWorkers(filled, options);
 
   const changes = Object.keys(rounds.first[0]).map((name) => compare(name, rounds));
   const holds = {
@@ -55,34 +54,49 @@ export async function long(options) {
     redis: redisBytes < MAX_REDIS_BYTES,
     memory: Object.values(memory).every(({ growth }) => growth <= FLAT_WITHIN),
   };
+  const complaints = { ...empty.deployment.complaints(), ...filled.deployment.complaints() };
   return {
-    result: { rounds, changes, redisBytes, memory, workers, complaints: bench.deployment.complaints() },
+    result: { rounds, changes, redisBytes, memory, workers, complaints },
     report: report({ options, changes, redisBytes, memory, workers, holds }),
     holds: Object.values(holds).every(Boolean),
   };
 }
 
+/** Two deployments, of which one will be filled; each has the machine to itself while the other is idle. */
 async function setUp({ settings, say, undo }) {
   const receiver = startPart('receiver.mjs', undo);
   const receiverUrl = await receiver.ask('listen');
-  const generator = startPart('load-generator.mjs', undo);
-  const deployment = await startDeployment({ backend: 'redis', settings, say, undo });
-  const subscribe = (tenant) =>
-    deployment.call('POST', '/v1/subscriptions', {
-      tenant,
-      url: `${receiverUrl}/ok`,
-      eventTypes: [EVENT_TYPE],
+  const start = async () => {
+    const generator = startPart('load-generator.mjs', undo);
+    const deployment = await startDeployment({ backend: 'redis', settings, say, undo });
+    await generator.ask('connect', {
+      baseUrl: deployment.baseUrl,
+      key: deployment.adminKey,
+      connections: CONNECTIONS,
     });
-  await subscribe('one');
-  const parked = await subscribe('parked');
-  await deployment.call('POST', `/v1/subscriptions/${parked.id}/pause`);
-  await generator.ask('connect', {
-    baseUrl: deployment.baseUrl,
-    key: deployment.adminKey,
-    connections: CONNECTIONS,
-  });
-  const pids = { ...deployment.pids, receiver: receiver.pid, load: generator.pid };
-  return { receiver, generator, deployment, pids, parked };
+    const subscribe = (tenant) =>
+      deployment.call('POST', '/v1/subscriptions', {
+        tenant,
+        url: `${receiverUrl}/ok`,
+        eventTypes: [EVENT_TYPE],
+      });
+    await subscribe('one');
+    const pids = { ...deployment.pids, receiver: receiver.pid, load: generator.pid };
+    return { receiver, generator, deployment, pids, subscribe };
+  };
+  const [empty, filled] = [await start(), await start()];
+  const parked = await filled.subscribe('parked');
+  await filled.deployment.call('POST', `/v1/subscriptions/${parked.id}/pause`);
+  return { empty, filled, parked };
+}
+
+/** The history and what is open, on the disk and not on its way there; resolves with the most memory that Redis took. */
+async function fill(deployment, parked, options) {
+  await fillLog(deployment, { deliveries: options.finished, say: options.say });
+  const redisBytes = await whileOpen(deployment, parked, options);
+  await deployment.sql('checkpoint');
+  await promisify(execFile)('sync');
+  return redisBytes;
 }
 
 /** Deliveries per second, one event per call and in batches. */
@@ -113,7 +127,7 @@ async function settle({ deployment }) {
 }
 
 /** Makes the open deliveries, due now, and watches the memory of Redis until every one of them was looked at. */
-async function whileOpen({ deployment, parked }, { open, say }) {
+async function whileOpen(deployment, parked, { open, say }) {
   await fillOpen(deployment, { subscription: parked, deliveries: open, say });
   const endMs = performance.now() + SETTLED_WITHIN_MS;
   let most = 0;

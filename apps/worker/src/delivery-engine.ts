@@ -14,7 +14,7 @@ import { signedRequest, type Sender } from '@posthorn/sender';
 import {
   claimDeliveries,
   endWithoutPayload,
-  GATHER,
+  GATHER_EARLY,
   GroupCommit,
   offerNow,
   readPayloads,
@@ -100,7 +100,7 @@ export class DeliveryEngine {
       },
       size: (record) => ({ items: 1, rows: 1, bytes: 2048 + (record.responseBody?.length ?? 0) }),
       maxGroup: MAX_RESULTS,
-      gather: GATHER,
+      gather: GATHER_EARLY, // the receiver has had it; what is recorded together costs a fraction
       maxWaiting: { items: Infinity, bytes: Infinity }, // bounded by the slots
     });
   }

@@ -1,6 +1,6 @@
 export { Database, type DatabaseOptions, type PoolUse, type Query, type Statement } from './database.js';
 export { Unavailable, asUnavailable } from './unavailable.js';
-export { GATHER, GroupCommit, type GroupCommitOptions, type Size } from './group-commit.js';
+export { GATHER_EARLY, GroupCommit, type GroupCommitOptions, type Size } from './group-commit.js';
 export { migrateDatabase, type MigrateOptions } from './migrate-database.js';
 export { ensurePartitions, partitionsAheadDays } from './partitions.js';
 export { removeOldPartitions, type RemovedPartitions, type RetentionClocks } from './remove-partitions.js';
