@@ -47,7 +47,7 @@ export function posthorn({ print, note }: Output): Command {
     );
   keys
     .command('revoke')
-    .description('revoke a key: it stops working at once, everywhere')
+    .description('revoke a key: when this is done, it is refused everywhere')
     .argument('<id>', 'key_… as listed')
     .action((id: string) => withDatabase(settings(), (db) => revokeKey(db, id, print)));
 

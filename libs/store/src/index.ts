@@ -163,6 +163,7 @@ export {
 } from './control/sessions.js';
 export { ApiKey } from './control/api-key.js';
 export {
+  API_KEY_GOOD_FOR_MS,
   createApiKey,
   deleteApiKey,
   findApiKeySecrets,

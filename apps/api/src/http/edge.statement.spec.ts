@@ -508,6 +508,15 @@ describe('an API key', () => {
     );
     expect((await call('GET', '/v1/tenants', { key })).body.data).toHaveLength(1);
   });
+
+  it('is refused by every process when its tenant is deleted with it', async () => {
+    const key = await keyWith(['events:read'], 'leaving');
+    for (const on of [app, other])
+      expect((await call('GET', '/v1/event-types', { key, on })).status).toBe(200);
+    expect((await call('DELETE', '/v1/tenants/leaving?cascade=true')).status).toBe(204);
+    for (const on of [app, other])
+      expectProblem(await call('GET', '/v1/event-types', { key, on }), 'unauthenticated');
+  });
 });
 
 describe('tenants and event types', () => {

@@ -91,6 +91,6 @@ export const deleteApiKeyOperation = operation({
   summary: 'Revoke an API key',
   description: 'The very next request with it is refused, by every process.',
   params: apiKeyPath,
-  answers: { 204: { description: 'It is revoked.' } },
+  answers: { 204: { description: 'It is revoked, and refused by every process.' } },
   problems: ['api_key_not_found'],
 });

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { uuid7 } from '@posthorn/core';
 import { LessThan, MoreThan, type FindOptionsWhere } from 'typeorm';
 import type { Database } from '../database.js';
@@ -48,6 +49,12 @@ export interface NewApiKey {
   tenant: string | null;
   scopes: readonly Scope[];
 }
+
+/**
+ * For so long from when it was asked for, whoever looked a key up may go by the answer; and whoever deletes one waits as
+ * long until that is said to be done. So revoking is exact, and no two clocks need to agree.
+ */
+export const API_KEY_GOOD_FOR_MS = 500;
 
 /**
  * Makes a key; `token` is the only copy of it. A tenant it is bound to is made when it does not exist,
@@ -107,9 +114,17 @@ export async function getApiKey(db: Database, scope: TenantScope, id: string): P
   );
 }
 
-/** Revokes a key; the next request with it is refused, in every process. Whether it existed. */
+/** Revokes a key. When it resolves, no process lets it in any more. Whether it existed. */
 export async function deleteApiKey(db: Database, scope: TenantScope, id: string): Promise<boolean> {
   const keys = (await db.control()).getRepository(ApiKey);
   const tenant = tenantFilter(scope);
-  return reachable(async () => (await keys.delete(tenant === null ? { id } : { id, tenant })).affected === 1);
+  const { affected } = await reachable(() => keys.delete(tenant === null ? { id } : { id, tenant }));
+  if (affected !== 1) return false;
+  await untilKeysAreForgotten();
+  return true;
+}
+
+/** Until what was deleted before is let in by nobody. */
+export async function untilKeysAreForgotten(): Promise<void> {
+  await delay(API_KEY_GOOD_FOR_MS);
 }

@@ -5,6 +5,7 @@ import type { Slice } from '../slice.js';
 import { NO_SUBSCRIPTION } from '../sql/statistics-columns.js';
 import { tenantFilter, type TenantScope } from '../tenant-scope.js';
 import { ApiKey } from './api-key.js';
+import { untilKeysAreForgotten } from './api-keys.js';
 import { inTransaction, reachable } from './control-plane.js';
 import { listNamed, type Positioned } from './named-list.js';
 import { Subscription } from './subscription.js';
@@ -63,7 +64,7 @@ export async function deleteTenant(
   options: { cascade: boolean },
 ): Promise<DeleteTenantResult> {
   if ('tenant' in scope && scope.tenant !== id) return { result: 'not_found' };
-  return inTransaction(db, async (manager) => {
+  const deleted = await inTransaction(db, async (manager): Promise<DeleteTenantResult> => {
     const locked = await manager.findOne(Tenant, { where: { id }, lock: { mode: 'pessimistic_write' } });
     if (!locked) return { result: 'not_found' };
     if (options.cascade) {
@@ -77,6 +78,8 @@ export async function deleteTenant(
     await manager.delete(Tenant, { id }); // its keys go with it: api_keys.tenant is "on delete cascade"
     return { result: 'deleted' };
   });
+  if (deleted.result === 'deleted' && options.cascade) await untilKeysAreForgotten();
+  return deleted;
 }
 
 /** Those of the tenant as a whole, so that one of the same name begins at nothing. */
