@@ -193,6 +193,13 @@ describe('what a replay sends', () => {
         const { id } = await replay(posthorn, { subscription: subscription.id, includeMissed: true });
         expect(await ended(posthorn, id)).toMatchObject({ selected: 60, succeeded: 60, skipped: 0 });
         expect(idsOf(receiver.requests).sort()).toEqual([...missed, ...seen].sort());
+        const { data } = await posthorn.ask<{ data: { replayId: string | null }[] }>(
+          200,
+          'GET',
+          `/v1/deliveries?subscription=${subscription.id}&limit=100`,
+        );
+        expect(data.filter(({ replayId }) => replayId === id)).toHaveLength(60);
+        expect(data.filter(({ replayId }) => replayId === null)).toHaveLength(5);
       },
     ],
     [

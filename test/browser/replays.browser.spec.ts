@@ -82,6 +82,12 @@ describe('replays', () => {
     await page.reload();
     await page.getByRole('link', { name: 'Show its deliveries' }).click();
     await page.getByRole('table', { name: 'Deliveries' }).locator('tbody tr').nth(2).waitFor();
+    await page
+      .getByRole('link', { name: /order\.created/ })
+      .first()
+      .click();
+    await page.getByRole('link', { name: /^rpl_/ }).click();
+    await page.getByRole('progressbar', { name: 'Progress of the replay' }).waitFor();
   });
 
   it('bring one subscription also what it missed', async () => {

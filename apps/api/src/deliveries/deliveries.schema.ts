@@ -71,6 +71,7 @@ const deliverySummary = z
         description:
           'What keeps a pending delivery from being attempted when it is due. `GET /v1/events/{id}/explain` says it in words.',
       }),
+    replayId: z.string().nullable().meta({ description: 'The latest replay that took it up.' }),
     createdAt: timestamp.meta({ description: 'When its event was accepted.' }),
     finishedAt: timestamp.nullable(),
   })

@@ -31,6 +31,7 @@ function row(over: Over = {}): Row {
     trigger: 'schedule',
     last_outcome: null,
     last_status_code: null,
+    replay_id: null,
     is_behind: false,
     now_ms: NOW_MS,
     flow_state: 'active',

@@ -17,6 +17,7 @@ export function presentDelivery(row: DeliveryRow, defaultMaxInFlight: number) {
     lastStatusCode: row.last_status_code,
     nextAttemptAt,
     waitingFor,
+    replayId: row.replay_id && encodeId('rpl', row.replay_id),
     createdAt: new Date(uuidTimeMs(row.id)).toISOString(),
     finishedAt: row.finished_at?.toISOString() ?? null,
   };

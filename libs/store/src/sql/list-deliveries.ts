@@ -45,6 +45,8 @@ interface DeliveryColumns {
   trigger: Trigger | null;
   last_outcome: Outcome | null;
   last_status_code: number | null;
+  /** Of the latest replay that took it up. */
+  replay_id: string | null;
   /** Whether an earlier delivery of its subscription in order has to go first. */
   is_behind: boolean;
   /** When this was read, by the database's clock. */
@@ -53,9 +55,10 @@ interface DeliveryColumns {
 
 const OPEN_COLUMNS = `id, event_id, subscription_id, tenant, event_type, state, null::text as reason, attempt_number,
   case when trigger = 'schedule' then due_at else least(due_at, now()) end as due_at, null::timestamptz as finished_at,
-  trigger, last_outcome, last_status_code`;
+  trigger, last_outcome, last_status_code, replay_id`;
 const LOG_COLUMNS = `id, event_id, subscription_id, tenant, event_type, state, reason, attempt_number,
-  null::timestamptz as due_at, finished_at, null::text as trigger, last_outcome, last_status_code`;
+  null::timestamptz as due_at, finished_at, null::text as trigger, last_outcome, last_status_code,
+  replay_id`;
 
 /**
  * Adds what a pending delivery may wait for; a resend or a test waits for nothing.

@@ -145,6 +145,13 @@ function DeliveryFacts({ delivery }: { delivery: Delivery }) {
           <ExactTime at={delivery.finishedAt} />
         </Fact>
       )}
+      {delivery.replayId !== null && (
+        <Fact label="Replay">
+          <Link to={`/replays/${delivery.replayId}`} className="link font-mono text-xs break-all">
+            {delivery.replayId}
+          </Link>
+        </Fact>
+      )}
       {delivery.payloadErasedAt !== null && (
         <Fact label="Payload erased">
           <ExactTime at={delivery.payloadErasedAt} />
