@@ -12,7 +12,7 @@ const HELP = `npm run bench -- [speed | fair | --long] [options]
 
   speed   how fast is it, beside bare sending and beside what most teams write? (both backends)
   fair    is one tenant harmed by another one whose endpoint is dead, broken or limited?
-  --long  does it stay so with millions of deliveries, for minutes on end, and with a second worker? About 25 minutes
+  --long  does it stay so with millions of deliveries, for minutes on end, and with a second worker? About 20 minutes
 
   --pairs N                  how often each comparison is made, interleaved (5)
   --seconds N                length of one measurement (speed: 3, fair: 10)

@@ -54,10 +54,10 @@ export async function long(options) {
     redis: redisBytes < MAX_REDIS_BYTES,
     memory: Object.values(memory).every(({ growth }) => growth <= FLAT_WITHIN),
   };
-  const complaints = { ...empty.deployment.complaints(), ...filled.deployment.complaints() };
+  const complaints = { empty: empty.deployment.complaints(), filled: filled.deployment.complaints() };
   return {
     result: { rounds, changes, redisBytes, memory, workers, complaints },
-    report: report({ options, changes, redisBytes, memory, workers, holds }),
+    report: report({ options, changes, redisBytes, memory, workers, complaints, holds }),
     holds: Object.values(holds).every(Boolean),
   };
 }
@@ -215,7 +215,7 @@ const percent = (share) => `${share >= 0 ? '+' : ''}${(share * 100).toFixed(1)} 
 const mib = (bytes) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 const word = (holds) => (holds ? 'holds' : 'MISSED');
 
-function report({ options, changes, redisBytes, memory, workers, holds }) {
+function report({ options, changes, redisBytes, memory, workers, complaints, holds }) {
   return [
     `${options.finished.toLocaleString('en-US')} finished and ${options.open.toLocaleString('en-US')} open deliveries, beside none: ${word(holds.history)}`,
     '',
@@ -233,5 +233,8 @@ function report({ options, changes, redisBytes, memory, workers, holds }) {
         `${app}, ${options.minutes} minutes at full load: ${mib(early)} after the first minutes, ${mib(late)} at the end (×${growth.toFixed(2)}): ${word(growth <= FLAT_WITHIN)}`,
     ),
     `two workers beside one, on ${workers.cpus} CPUs that also carry everything else: ${short(workers.two)}/s beside ${short(workers.one)}/s (×${(workers.two / workers.one).toFixed(2)})`,
+    ...Object.entries(complaints).flatMap(([side, counts]) =>
+      Object.entries(counts).map(([what, times]) => `${side}: logged ${times} times: ${what}`),
+    ),
   ].join('\n');
 }

@@ -1,5 +1,6 @@
 // Gives every spec that needs one a PostgreSQL in TEST_DATABASE_URL: the given one, or a private one for this run.
 // Jest runs this once, however many projects name it.
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -7,7 +8,7 @@ import { discardEmbeddedPostgres, startEmbeddedPostgres } from '../scripts/embed
 import { identify, lives } from '../scripts/process-identity.mjs';
 
 export default async function setUp() {
-  process.env.TEST_DATABASES = `posthorn_test_${process.pid}`; // what the names of all of this run begin with
+  process.env.TEST_DATABASES = `posthorn_test_${randomBytes(6).toString('hex')}`; // what the names of all of this run begin with
   if (process.env.TEST_DATABASE_URL) return;
   await sweep();
   const folder = path.join(os.tmpdir(), `posthorn-test-postgres-${process.pid}`);

@@ -126,6 +126,7 @@ describe('a link to the portal', () => {
     async (width) => {
       const page = await openPortal('', {}, { width });
       expect(page.url()).toBe(`${baseUrlOf(posthorn)}/portal`);
+      expect(await page.evaluate<string>('document.activeElement.tagName')).toBe('BODY'); // not taken from a host
       expect(await page.evaluate<number>('history.length')).toBeLessThanOrEqual(2);
       if (width === 'narrow') await page.getByRole('button', { name: 'Menu' }).click();
       await page.getByRole('link', { name: 'Events', exact: true }).click();

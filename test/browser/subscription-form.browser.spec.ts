@@ -209,7 +209,7 @@ describe('the form of a new subscription', () => {
     await page.getByText('Everything is valid.').waitFor();
     await page.getByRole('button', { name: 'Create subscription' }).click();
 
-    await page.getByRole('heading', { name: 'The subscription is made' }).waitFor();
+    await page.locator('h1:focus', { hasText: 'The subscription is made' }).waitFor(); // where one goes on reading
     const secret = await page.getByRole('region', { name: 'signing secret', exact: true }).textContent();
     expect(secret).toMatch(/^whsec_/);
     await expectAccessibleEverywhere(page);

@@ -15,8 +15,9 @@ const queries = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 2_000,
-      // What the API refused it would refuse again. What does not answer twice is said to be away, and is asked on.
-      retry: (failures, error) => failures < 1 && !isRefusal(error),
+      // What the API refused it would refuse again. What does not answer is said to be away after two seconds.
+      retry: (failures, error) => failures < 3 && !isRefusal(error),
+      retryDelay: 700,
     },
   },
 });

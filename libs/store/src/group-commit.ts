@@ -35,7 +35,7 @@ export interface GroupCommitOptions<Item, Result> {
  * by what waits to be recorded, and the rate falls.
  */
 export const GATHER = { fromItems: 8, everyMs: 15 };
-/** For what nobody waits for: from the second item on. */
+/** For results, which hold a place of their subscription and nothing else meanwhile: from the second item on. */
 export const GATHER_EARLY = { ...GATHER, fromItems: 2 };
 
 interface Entry<Item, Result> {

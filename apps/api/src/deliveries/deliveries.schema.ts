@@ -71,7 +71,10 @@ const deliverySummary = z
         description:
           'What keeps a pending delivery from being attempted when it is due. `GET /v1/events/{id}/explain` says it in words.',
       }),
-    replayId: z.string().nullable().meta({ description: 'The latest replay that took it up.' }),
+    replayId: z.string().nullable().meta({
+      description:
+        'The replay that it was last opened by; null when it was resent after that, or given back because that was cancelled.',
+    }),
     createdAt: timestamp.meta({ description: 'When its event was accepted.' }),
     finishedAt: timestamp.nullable(),
   })

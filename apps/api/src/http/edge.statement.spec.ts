@@ -3,7 +3,7 @@ import { connect, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { encodeId } from '@posthorn/core';
-import { createApiKey, Database, type Scope } from '@posthorn/store';
+import { createApiKey, Database, readApiKeyToken, type Scope } from '@posthorn/store';
 import { createTestStore, startFaultyProxy, type FaultyProxy, type TestStore } from '@posthorn/testing';
 import fc from 'fast-check';
 import { createApi } from '../api.js';
@@ -516,6 +516,29 @@ describe('an API key', () => {
     expect((await call('DELETE', '/v1/tenants/leaving?cascade=true')).status).toBe(204);
     for (const on of [app, other])
       expectProblem(await call('GET', '/v1/event-types', { key, on }), 'unauthenticated');
+  });
+
+  it('does not bring back its tenant, whoever goes on emitting while that is deleted', async () => {
+    const key = await keyWith(['events:write'], 'going');
+    const emit = () => call('POST', '/v1/events', { key, body: { type: 'a.b', data: {} } });
+    expect((await emit()).status).toBe(202);
+    const deleted = call('DELETE', '/v1/tenants/going?cascade=true');
+    const deadlineMs = Date.now() + 5_000;
+    while ((await emit()).status === 202) expect(Date.now()).toBeLessThan(deadlineMs);
+    expect((await deleted).status).toBe(204);
+    expectProblem(await call('GET', '/v1/tenants/going'), 'tenant_not_found');
+  });
+
+  it('is refused also when somebody else revoked it and has no answer yet', async () => {
+    const key = await keyWith(['events:read']);
+    const id = encodeId('key', readApiKeyToken(key)!.keyId);
+    for (const on of [app, other])
+      expect((await call('GET', '/v1/event-types', { key, on })).status).toBe(200);
+    const both = [call('DELETE', `/v1/api-keys/${id}`), call('DELETE', `/v1/api-keys/${id}`, { on: other })];
+    await Promise.race(both);
+    for (const on of [app, other])
+      expectProblem(await call('GET', '/v1/event-types', { key, on }), 'unauthenticated');
+    expect((await Promise.all(both)).map(({ status }) => status).sort()).toEqual([204, 404]);
   });
 });
 

@@ -17,7 +17,7 @@ const CSRF_TOKEN_HEADER = 'x-csrf-token';
 /** What a browser says of a request by our own page, or by nobody's: typed, or a bookmark. Source: Fetch Metadata. */
 const OWN_SITES: readonly unknown[] = [undefined, 'same-origin', 'none'];
 
-/** Finds out who asks by the token of a session. Like a key, it is read anew for every request. */
+/** Finds out who asks by the token of a session. It is read anew for every request. */
 export class SessionPrincipals {
   private readonly lookups: GroupCommit<string, SessionRow | undefined>;
 

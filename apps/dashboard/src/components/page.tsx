@@ -1,8 +1,8 @@
 import { useEffect, useRef, type ReactNode } from 'react';
 import { Link, useLocation } from 'react-router';
 
-/** What is shown, so that the focus moves only when somebody goes elsewhere: not on the page that was loaded first. */
-let lastPathname = window.location.pathname;
+/** No page was shown yet. On the one that is loaded first the focus stays where it is. */
+let isFirst = true;
 
 /** The frame of every page: its name, the way back, and what can be done with all of it. */
 export function Page({
@@ -28,9 +28,8 @@ export function Page({
   const heading = useRef<HTMLHeadingElement>(null);
   const { pathname } = useLocation();
   useEffect(() => {
-    if (pathname === lastPathname) return;
-    lastPathname = pathname;
-    heading.current?.focus({ preventScroll: true }); // where who went here goes on reading
+    if (!isFirst) heading.current?.focus({ preventScroll: true }); // where who went here goes on reading
+    isFirst = false;
   }, [pathname]);
   return (
     <div className="mx-auto w-full max-w-6xl px-4 py-6 sm:px-6">

@@ -52,9 +52,11 @@ export interface NewApiKey {
 
 /**
  * For so long from when it was asked for, whoever looked a key up may go by the answer; and whoever deletes one waits as
- * long until that is said to be done. So revoking is exact, and no two clocks need to agree.
+ * long until that is said to be done. No two clocks need to agree.
  */
 export const API_KEY_GOOD_FOR_MS = 500;
+/** A little more, because timers count whole milliseconds and no two clocks run at the same speed. */
+const KEYS_FORGOTTEN_AFTER_MS = API_KEY_GOOD_FOR_MS + 100;
 
 /**
  * Makes a key; `token` is the only copy of it. A tenant it is bound to is made when it does not exist,
@@ -114,17 +116,25 @@ export async function getApiKey(db: Database, scope: TenantScope, id: string): P
   );
 }
 
-/** Revokes a key. When it resolves, no process lets it in any more. Whether it existed. */
+/**
+ * Revokes a key. When it resolves, no process lets it in any more, also when it did not exist: somebody else may just have
+ * revoked it. Whether it existed.
+ */
 export async function deleteApiKey(db: Database, scope: TenantScope, id: string): Promise<boolean> {
   const keys = (await db.control()).getRepository(ApiKey);
   const tenant = tenantFilter(scope);
   const { affected } = await reachable(() => keys.delete(tenant === null ? { id } : { id, tenant }));
-  if (affected !== 1) return false;
   await untilKeysAreForgotten();
-  return true;
+  return affected === 1;
+}
+
+/** Only deletes them: see `untilKeysAreForgotten`. Index: api_keys_tenant_idx. */
+export async function deleteApiKeysOfTenant(db: Database, tenant: string): Promise<void> {
+  const keys = (await db.control()).getRepository(ApiKey);
+  await reachable(() => keys.delete({ tenant }));
 }
 
 /** Until what was deleted before is let in by nobody. */
 export async function untilKeysAreForgotten(): Promise<void> {
-  await delay(API_KEY_GOOD_FOR_MS);
+  await delay(KEYS_FORGOTTEN_AFTER_MS);
 }

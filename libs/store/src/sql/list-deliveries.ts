@@ -45,7 +45,7 @@ interface DeliveryColumns {
   trigger: Trigger | null;
   last_outcome: Outcome | null;
   last_status_code: number | null;
-  /** Of the latest replay that took it up. */
+  /** Of the replay that it was last opened by. */
   replay_id: string | null;
   /** Whether an earlier delivery of its subscription in order has to go first. */
   is_behind: boolean;
