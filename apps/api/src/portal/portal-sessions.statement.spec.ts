@@ -386,7 +386,13 @@ describe('of another tenant', () => {
     Promise.all(
       routes
         .filter(({ method, path }) => method === 'GET' && path.includes(':'))
-        .map(async (route) => [route.path, (await call('GET', pathTo(route))).body]),
+        .map(async (route) => {
+          // Of a day that is over: what is shown by default moves on with the minute.
+          const range = route.path.endsWith('/stats')
+            ? '?since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z'
+            : '';
+          return [route.path, (await call('GET', pathTo(route) + range)).body];
+        }),
     );
 
   it('nothing that an id names is shown or changed, whatever is done with it', async () => {
