@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
-import { expect, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, jest } from '@jest/globals';
 import type { Posthorn } from '@posthorn/testing';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 
@@ -20,18 +20,31 @@ export interface View {
   mode?: 'light' | 'dark';
 }
 
-/** A real browser, with a tab for each view. What a page complains of in its console fails the test that looks. */
-export class TestBrowser {
+/**
+ * The browser of a spec file. After every test its tabs are closed, and what pages complained of fails the test.
+ */
+export function useBrowser(): TestBrowser {
+  const browser = new TestBrowser();
+  beforeAll(() => browser.launch());
+  afterEach(async () => {
+    await browser.clear();
+    expect(browser.takeComplaints()).toEqual([]);
+  });
+  afterAll(() => browser.close());
+  return browser;
+}
+
+/** A real browser, with a tab for each view. */
+class TestBrowser {
+  private launched: Promise<Browser> | undefined;
   private readonly contexts: BrowserContext[] = [];
   private readonly complaints: string[] = [];
   private readonly sessions = new Map<Posthorn, StorageState>();
 
-  private constructor(private readonly browser: Browser) {}
-
-  static async launch(): Promise<TestBrowser> {
-    const executablePath = process.env['TEST_CHROMIUM'] ?? '/usr/bin/chromium';
-    const browser = await chromium.launch({
-      executablePath,
+  /** Begins to launch it, beside whatever else a test needs: the first tab waits for it. */
+  launch(): void {
+    this.launched = chromium.launch({
+      executablePath: process.env['TEST_CHROMIUM'] ?? '/usr/bin/chromium',
       args: [
         '--no-sandbox',
         '--disable-gpu',
@@ -42,12 +55,14 @@ export class TestBrowser {
         '--disable-sync',
       ],
     });
-    return new TestBrowser(browser);
+    this.launched.catch(() => undefined); // told by the first tab
   }
 
   /** A new tab with cookies of its own: none, unless they are given. */
   async open(view: View = {}, storageState?: StorageState): Promise<Page> {
-    const context = await this.browser.newContext({
+    if (!this.launched) throw new Error('no browser was launched: call useBrowser() at the top of the file');
+    const browser = await this.launched;
+    const context = await browser.newContext({
       ...(storageState && { storageState }),
       viewport: view.width === 'narrow' ? NARROW : WIDE,
       colorScheme: view.mode ?? 'light',
@@ -113,7 +128,7 @@ export class TestBrowser {
   }
 
   async close(): Promise<void> {
-    await this.browser.close();
+    await (await this.launched)?.close();
   }
 }
 

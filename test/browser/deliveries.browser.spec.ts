@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { eventually, startPosthorn, startReceiver, type Posthorn, type Receiver } from '@posthorn/testing';
 import type { Page } from 'playwright-core';
-import { expectAccessibleEverywhere, TestBrowser } from './browser.js';
+import { expectAccessibleEverywhere, useBrowser } from './browser.js';
 
 const MARKUP = '<img src=x onerror=alert(1)>';
 /** More than a page of the log holds. */
@@ -9,16 +9,15 @@ const MANY = 60;
 
 let posthorn: Posthorn;
 let receiver: Receiver;
-let browser: TestBrowser;
+const browser = useBrowser();
 let good: string;
 let bad: string;
 let event: string;
 
 beforeAll(async () => {
-  [posthorn, receiver, browser] = await Promise.all([
+  [posthorn, receiver] = await Promise.all([
     startPosthorn({ backend: 'postgres' }),
     startReceiver({ respond: ({ url }) => (url.startsWith('/bad') ? 500 : 200) }),
-    TestBrowser.launch(),
   ]);
   const subscribe = async (path: string, tenant: string, input: object = {}) =>
     (await posthorn.subscribe(receiver.url + path, { tenant, ...input })).id;
@@ -29,13 +28,8 @@ beforeAll(async () => {
   await posthorn.waitUntilIdle();
 }, 60_000);
 afterAll(async () => {
-  await browser.close();
   await receiver.close();
   await posthorn.stop();
-});
-afterEach(async () => {
-  await browser.clear();
-  expect(browser.takeComplaints()).toEqual([]);
 });
 
 const rowsOf = (page: Page) => page.getByRole('table', { name: 'Deliveries' }).locator('tbody tr');

@@ -3,7 +3,7 @@ import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   startPosthorn,
   startReceiver,
@@ -13,7 +13,7 @@ import {
   type SubscriptionShown,
 } from '@posthorn/testing';
 import type { Page } from 'playwright-core';
-import { expectAccessibleEverywhere, TestBrowser } from './browser.js';
+import { expectAccessibleEverywhere, useBrowser } from './browser.js';
 
 const run = promisify(execFile);
 
@@ -25,15 +25,11 @@ const HOUR_MS = 3_600_000;
 
 let posthorn: Posthorn;
 let receiver: Receiver;
-let browser: TestBrowser;
+const browser = useBrowser();
 let subscription: SubscriptionShown;
 
 beforeAll(async () => {
-  [posthorn, receiver, browser] = await Promise.all([
-    startPosthorn({ backend: 'postgres' }),
-    startReceiver(),
-    TestBrowser.launch(),
-  ]);
+  [posthorn, receiver] = await Promise.all([startPosthorn({ backend: 'postgres' }), startReceiver()]);
   // Characters that a shell, and curl itself, would expand.
   subscription = await posthorn.subscribe(`${receiver.url}/hook?a[1]={x,y}&b='$HOME'`, {
     description: MARKUP,
@@ -42,13 +38,8 @@ beforeAll(async () => {
   });
 }, 60_000);
 afterAll(async () => {
-  await browser.close();
   await receiver.close();
   await posthorn.stop();
-});
-afterEach(async () => {
-  await browser.clear();
-  expect(browser.takeComplaints()).toEqual([]);
 });
 
 /** A delivery of an event with this `data`, as soon as `holds` is true of it. */

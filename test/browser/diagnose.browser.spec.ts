@@ -1,30 +1,26 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { startPosthorn, startReceiver, type Posthorn, type Receiver } from '@posthorn/testing';
 import type { Page } from 'playwright-core';
-import { baseUrlOf, expectAccessibleEverywhere, TestBrowser } from './browser.js';
+import { baseUrlOf, expectAccessibleEverywhere, useBrowser } from './browser.js';
 
 const HOSTILE = '"><img src=x onerror=alert(1)> \u202Egpj.exe';
 
 let posthorn: Posthorn;
-let browser: TestBrowser;
+const browser = useBrowser();
 let receiver: Receiver;
 
 beforeAll(async () => {
-  [posthorn, browser, receiver] = await Promise.all([
+  [posthorn, receiver] = await Promise.all([
     startPosthorn({ backend: 'postgres', workers: 0 }),
-    TestBrowser.launch(),
     startReceiver(),
   ]);
 }, 120_000);
 afterAll(async () => {
-  await browser.close();
   await posthorn.stop();
   await receiver.close();
 });
-afterEach(async () => {
-  await browser.clear();
+afterEach(() => {
   receiver.respond([200]);
-  expect(browser.takeComplaints()).toEqual([]);
 });
 
 const diagnosisOf = (page: Page) => page.getByRole('region', { name: 'Diagnosis' });

@@ -1,25 +1,17 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startPosthorn, type Posthorn } from '@posthorn/testing';
-import { expectAccessibleEverywhere, TestBrowser } from './browser.js';
+import { expectAccessibleEverywhere, useBrowser } from './browser.js';
 
 const HOSTILE = '<img src=x onerror=alert(1)>"><script>alert(1)</script>\u202eevil';
 
 let posthorn: Posthorn;
-let browser: TestBrowser;
+const browser = useBrowser();
 
 beforeAll(async () => {
-  [posthorn, browser] = await Promise.all([
-    startPosthorn({ backend: 'postgres', workers: 0 }),
-    TestBrowser.launch(),
-  ]);
+  posthorn = await startPosthorn({ backend: 'postgres', workers: 0 });
 }, 120_000);
 afterAll(async () => {
-  await browser.close();
   await posthorn.stop();
-});
-afterEach(async () => {
-  await browser.clear();
-  expect(browser.takeComplaints()).toEqual([]);
 });
 
 describe('event types', () => {

@@ -1,6 +1,6 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { eventually, startPosthorn, startReceiver, type Posthorn, type Receiver } from '@posthorn/testing';
-import { baseUrlOf, expectAccessibleEverywhere, TestBrowser } from './browser.js';
+import { baseUrlOf, expectAccessibleEverywhere, useBrowser } from './browser.js';
 
 /** Numbers that a browser would change if it read them. */
 const DATA = '{"amount":100.00,"id":98765432109876543210}';
@@ -8,22 +8,16 @@ const HOSTILE = '<img src=x onerror=alert(1)>"><script>alert(1)</script>\u202eev
 
 let posthorn: Posthorn;
 let receiver: Receiver;
-let browser: TestBrowser;
+const browser = useBrowser();
 
 beforeAll(async () => {
-  [posthorn, receiver, browser] = await Promise.all([
+  [posthorn, receiver] = await Promise.all([
     startPosthorn({ backend: 'postgres' }),
     startReceiver({ respond: (request) => (request.url === '/bad' ? 503 : 200) }),
-    TestBrowser.launch(),
   ]);
 }, 120_000);
 afterAll(async () => {
-  await browser.close();
   await Promise.all([posthorn.stop(), receiver.close()]);
-});
-afterEach(async () => {
-  await browser.clear();
-  expect(browser.takeComplaints()).toEqual([]);
 });
 
 describe('the list of events', () => {

@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startPosthorn, startReceiver, type Posthorn, type Receiver } from '@posthorn/testing';
 import type { Page } from 'playwright-core';
-import { baseUrlOf, TestBrowser } from './browser.js';
+import { baseUrlOf, useBrowser } from './browser.js';
 
 /** So many stops are between the top of a page and anything on it, at most. */
 const MAX_STOPS = 80;
@@ -14,23 +14,14 @@ const FOCUSED = `(() => {
 
 let posthorn: Posthorn;
 let receiver: Receiver;
-let browser: TestBrowser;
+const browser = useBrowser();
 
 beforeAll(async () => {
-  [posthorn, receiver, browser] = await Promise.all([
-    startPosthorn({ backend: 'postgres' }),
-    startReceiver(),
-    TestBrowser.launch(),
-  ]);
+  [posthorn, receiver] = await Promise.all([startPosthorn({ backend: 'postgres' }), startReceiver()]);
 }, 120_000);
 afterAll(async () => {
-  await browser.close();
   await receiver.close();
   await posthorn.stop();
-});
-afterEach(async () => {
-  await browser.clear();
-  expect(browser.takeComplaints()).toEqual([]);
 });
 
 /** Goes on with the tabulator until it stands on what is called so, and sees that this can be seen. */

@@ -1,28 +1,22 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startPosthorn, startReceiver, type Posthorn, type Receiver } from '@posthorn/testing';
-import { expectAccessibleEverywhere, TestBrowser } from './browser.js';
+import { expectAccessibleEverywhere, useBrowser } from './browser.js';
 
 const HOSTILE = '"><img src=x onerror=alert(1)>';
 
 let posthorn: Posthorn;
 let receiver: Receiver;
-let browser: TestBrowser;
+const browser = useBrowser();
 
 beforeAll(async () => {
-  [posthorn, receiver, browser] = await Promise.all([
+  [posthorn, receiver] = await Promise.all([
     startPosthorn({ backend: 'postgres', env: { FAILING_AFTER_FAILURES: '2', FAILING_AFTER_MS: '1000' } }),
     startReceiver(),
-    TestBrowser.launch(),
   ]);
 }, 120_000);
 afterAll(async () => {
-  await browser.close();
   await receiver.close();
   await posthorn.stop();
-});
-afterEach(async () => {
-  await browser.clear();
-  expect(browser.takeComplaints()).toEqual([]);
 });
 
 describe('the overview', () => {

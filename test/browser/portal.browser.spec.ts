@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   eventually,
   startPosthorn,
@@ -12,13 +12,7 @@ import {
   type SubscriptionShown,
 } from '@posthorn/testing';
 import type { Page } from 'playwright-core';
-import {
-  baseUrlOf,
-  expectAccessible,
-  expectAccessibleEverywhere,
-  TestBrowser,
-  type View,
-} from './browser.js';
+import { baseUrlOf, expectAccessible, expectAccessibleEverywhere, useBrowser, type View } from './browser.js';
 
 const HOSTILE = '<img src=x onerror=alert(1)>"><script>alert(1)</script>\u202eevil';
 const LOGO =
@@ -34,7 +28,7 @@ interface Belongings {
 
 let posthorn: Posthorn;
 let receiver: Receiver;
-let browser: TestBrowser;
+const browser = useBrowser();
 let product: Server;
 let stranger: Server;
 let acme: Belongings;
@@ -42,24 +36,18 @@ let other: Belongings;
 
 beforeAll(async () => {
   [product, stranger] = await Promise.all([startEmbeddingSite(), startEmbeddingSite()]);
-  [posthorn, receiver, browser] = await Promise.all([
+  [posthorn, receiver] = await Promise.all([
     startPosthorn({ backend: 'postgres', env: { PORTAL_FRAME_ORIGINS: originOf(product) } }),
     startReceiver(),
-    TestBrowser.launch(),
   ]);
   [acme, other] = [await belongingsOf('acme'), await belongingsOf('other')];
 }, 120_000);
 afterAll(async () => {
-  await browser.close();
   await Promise.all([
     posthorn.stop(),
     receiver.close(),
     ...[product, stranger].map((site) => once(site.close(), 'close')),
   ]);
-});
-afterEach(async () => {
-  await browser.clear();
-  expect(browser.takeComplaints()).toEqual([]);
 });
 
 /** A site of another origin whose only page shows, in a frame, the address in its own fragment. */

@@ -1,29 +1,23 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startPosthorn, startReceiver, type Posthorn, type Receiver } from '@posthorn/testing';
-import { expectAccessibleEverywhere, TestBrowser } from './browser.js';
+import { expectAccessibleEverywhere, useBrowser } from './browser.js';
 
 const MARKUP = '"><script>alert(1)</script> \u202Edetrevni';
 const SINCE = '2020-01-01T00:00';
 
 let posthorn: Posthorn;
 let receiver: Receiver;
-let browser: TestBrowser;
+const browser = useBrowser();
 
 beforeAll(async () => {
-  [posthorn, receiver, browser] = await Promise.all([
+  [posthorn, receiver] = await Promise.all([
     startPosthorn({ backend: 'postgres' }),
     startReceiver({ respond: [500] }),
-    TestBrowser.launch(),
   ]);
 }, 60_000);
 afterAll(async () => {
-  await browser.close();
   await receiver.close();
   await posthorn.stop();
-});
-afterEach(async () => {
-  await browser.clear();
-  expect(browser.takeComplaints()).toEqual([]);
 });
 
 /** A subscription whose deliveries end after one failed attempt. */

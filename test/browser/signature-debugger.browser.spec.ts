@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   eventually,
   startPosthorn,
@@ -14,23 +14,22 @@ import {
   type SubscriptionShown,
 } from '@posthorn/testing';
 import type { Page } from 'playwright-core';
-import { baseUrlOf, expectAccessibleEverywhere, TestBrowser } from './browser.js';
+import { baseUrlOf, expectAccessibleEverywhere, useBrowser } from './browser.js';
 
 const HOSTILE = '<img src=x onerror=alert(1)>"><script>alert(1)</script>\u202eevil';
 
 let posthorn: Posthorn;
 let receiver: Receiver;
-let browser: TestBrowser;
+const browser = useBrowser();
 let folder: string;
 let subscription: SubscriptionShown;
 let received: ReceivedRequest;
 let delivery: DeliveryShown;
 
 beforeAll(async () => {
-  [posthorn, receiver, browser, folder] = await Promise.all([
+  [posthorn, receiver, folder] = await Promise.all([
     startPosthorn({ backend: 'postgres' }),
     startReceiver(),
-    TestBrowser.launch(),
     mkdtemp(path.join(tmpdir(), 'posthorn-debugger-')),
   ]);
   subscription = await posthorn.subscribe(receiver.url, { tenant: 'acme' });
@@ -44,12 +43,7 @@ beforeAll(async () => {
   );
 }, 120_000);
 afterAll(async () => {
-  await browser.close();
   await Promise.all([posthorn.stop(), receiver.close(), rm(folder, { recursive: true })]);
-});
-afterEach(async () => {
-  await browser.clear();
-  expect(browser.takeComplaints()).toEqual([]);
 });
 
 const NAMES = ['webhook-id', 'webhook-timestamp', 'webhook-signature'];

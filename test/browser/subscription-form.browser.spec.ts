@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   startPosthorn,
   startReceiver,
@@ -8,29 +8,20 @@ import {
   type SubscriptionShown,
 } from '@posthorn/testing';
 import type { Page } from 'playwright-core';
-import { baseUrlOf, expectAccessibleEverywhere, TestBrowser } from './browser.js';
+import { baseUrlOf, expectAccessibleEverywhere, useBrowser } from './browser.js';
 
 const HOSTILE = '"><script>alert(1)</script> \u202Egpj.exe';
 
 let posthorn: Posthorn;
-let browser: TestBrowser;
+const browser = useBrowser();
 let receiver: Receiver;
 
 beforeAll(async () => {
-  [posthorn, browser, receiver] = await Promise.all([
-    startPosthorn({ backend: 'postgres' }),
-    TestBrowser.launch(),
-    startReceiver(),
-  ]);
+  [posthorn, receiver] = await Promise.all([startPosthorn({ backend: 'postgres' }), startReceiver()]);
 }, 120_000);
 afterAll(async () => {
-  await browser.close();
   await posthorn.stop();
   await receiver.close();
-});
-afterEach(async () => {
-  await browser.clear();
-  expect(browser.takeComplaints()).toEqual([]);
 });
 
 interface Whole extends SubscriptionShown {

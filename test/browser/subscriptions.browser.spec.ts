@@ -8,31 +8,24 @@ import {
   type Receiver,
 } from '@posthorn/testing';
 import type { Page } from 'playwright-core';
-import { baseUrlOf, expectAccessibleEverywhere, TestBrowser } from './browser.js';
+import { baseUrlOf, expectAccessibleEverywhere, useBrowser } from './browser.js';
 
 /** What a stranger may write wherever text is taken: markup, and a character that turns the line around. */
 const HOSTILE = '"><img src=x onerror=alert(1)> \u202Egpj.exe';
 
 let posthorn: Posthorn;
-let browser: TestBrowser;
+const browser = useBrowser();
 let receiver: Receiver;
 
 beforeAll(async () => {
-  [posthorn, browser, receiver] = await Promise.all([
-    startPosthorn({ backend: 'postgres' }),
-    TestBrowser.launch(),
-    startReceiver(),
-  ]);
+  [posthorn, receiver] = await Promise.all([startPosthorn({ backend: 'postgres' }), startReceiver()]);
 }, 120_000);
 afterAll(async () => {
-  await browser.close();
   await posthorn.stop();
   await receiver.close();
 });
-afterEach(async () => {
-  await browser.clear();
+afterEach(() => {
   receiver.respond([200]);
-  expect(browser.takeComplaints()).toEqual([]);
 });
 
 const dialogOf = (page: Page) => page.getByRole('dialog');

@@ -1,23 +1,15 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startPosthorn, type Posthorn } from '@posthorn/testing';
-import { baseUrlOf, expectAccessibleEverywhere, TestBrowser } from './browser.js';
+import { baseUrlOf, expectAccessibleEverywhere, useBrowser } from './browser.js';
 
 let posthorn: Posthorn;
-let browser: TestBrowser;
+const browser = useBrowser();
 
 beforeAll(async () => {
-  [posthorn, browser] = await Promise.all([
-    startPosthorn({ backend: 'postgres', workers: 0 }),
-    TestBrowser.launch(),
-  ]);
+  posthorn = await startPosthorn({ backend: 'postgres', workers: 0 });
 }, 120_000);
 afterAll(async () => {
-  await browser.close();
   await posthorn.stop();
-});
-afterEach(async () => {
-  await browser.clear();
-  expect(browser.takeComplaints()).toEqual([]);
 });
 
 describe('tenants', () => {

@@ -89,8 +89,8 @@ export const deleteApiKeyOperation = operation({
   ...shared,
   id: 'deleteApiKey',
   summary: 'Revoke an API key',
-  description: 'The very next request with it is refused, by every process.',
+  description: 'It takes half a second: when it is answered, the key is refused by every process.',
   params: apiKeyPath,
-  answers: { 204: { description: 'It is revoked, and refused by every process.' } },
+  answers: { 204: { description: 'It is revoked.' } },
   problems: ['api_key_not_found'],
 });

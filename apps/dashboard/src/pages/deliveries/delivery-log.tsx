@@ -214,14 +214,7 @@ function NothingThere({
     );
   }
   return (
-    <Empty
-      title="No delivery matches"
-      action={
-        <button type="button" className="btn btn-primary" onClick={onClear}>
-          Clear the filter
-        </button>
-      }
-    >
+    <Empty title="No delivery matches" action={<ClearFilter onClear={onClear} />}>
       The log has none that fits all of this filter.
     </Empty>
   );
@@ -230,15 +223,16 @@ function NothingThere({
 /** What is wrong is said beside the field; this says why nothing is listed. */
 function WrongFilter({ onClear }: { onClear: () => void }) {
   return (
-    <Empty
-      title="This filter cannot be used"
-      action={
-        <button type="button" className="btn btn-primary" onClick={onClear}>
-          Clear the filter
-        </button>
-      }
-    >
+    <Empty title="This filter cannot be used" action={<ClearFilter onClear={onClear} />}>
       Put right what is marked above, or clear all of it.
     </Empty>
+  );
+}
+
+function ClearFilter({ onClear }: { onClear: () => void }) {
+  return (
+    <button type="button" className="btn btn-primary" onClick={onClear}>
+      Clear the filter
+    </button>
   );
 }
