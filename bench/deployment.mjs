@@ -177,9 +177,14 @@ class Deployment {
     );
   }
 
-  /** How often each app complained of what: `{ 'worker claim.failed': 3 }`. */
-  complaints() {
+  /** What went wrong, how often: `{ 'worker claim.failed': 3 }` for what an app complained of. */
+  async complaints() {
     const counts = {};
+    // Nothing here is old enough for that: a payload was not found.
+    const [{ expired }] = await this.sql(
+      `select count(*)::int as expired from posthorn.deliveries where state = 'expired'`,
+    );
+    if (expired > 0) counts['deliveries that expired'] = expired;
     for (const app of ['api', 'worker']) {
       for (const line of fs.readFileSync(this.logFile(app), 'utf8').split('\n')) {
         const entry = parse(line);

@@ -76,7 +76,7 @@ export async function fair(options) {
     }
   }
   const figures = neighbours.map((neighbour) => compare(neighbour, pairs));
-  const complaints = bench.deployment.complaints();
+  const complaints = await bench.deployment.complaints();
   return {
     result: { capacity, rate, figures, complaints, pairs },
     report: report({ options, capacity, rate, figures, pairs, complaints }),

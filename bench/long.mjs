@@ -54,7 +54,10 @@ export async function long(options) {
     redis: redisBytes < MAX_REDIS_BYTES,
     memory: Object.values(memory).every(({ growth }) => growth <= FLAT_WITHIN),
   };
-  const complaints = { empty: empty.deployment.complaints(), filled: filled.deployment.complaints() };
+  const complaints = {
+    empty: await empty.deployment.complaints(),
+    filled: await filled.deployment.complaints(),
+  };
   return {
     result: { rounds, changes, redisBytes, memory, workers, complaints },
     report: report({ options, changes, redisBytes, memory, workers, complaints, holds }),

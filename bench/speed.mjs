@@ -48,7 +48,10 @@ export async function speed(options) {
     const before = options.earlier?.figures.find(({ id }) => id === figure.id);
     return { ...read, ...(before && compareFigure(read, before)) };
   });
-  const complaints = { ...bench.redis.deployment.complaints(), ...bench.postgres.deployment.complaints() };
+  const complaints = {
+    ...(await bench.redis.deployment.complaints()),
+    ...(await bench.postgres.deployment.complaints()),
+  };
   return {
     result: { figures, complaints, rounds, statements: await bench.redis.deployment.dearestStatements() },
     report: report({ options, figures, rounds, complaints }),

@@ -265,6 +265,29 @@ describe.each(backends)('with hints through %s', (backend) => {
     );
   });
 
+  it('delivers what waits for many subscriptions, to each its own', async () => {
+    // As many events at once as a worker claims at most; a new subscription may have ten.
+    const types = Array.from({ length: 40 }, (_, n) => `waiting.${n}`);
+    const targets = await inParallel(types, (type) =>
+      posthorn.subscribe(receiver.url, { tenant: 'waiting', eventTypes: [type] }),
+    );
+    const ask = (what: string) =>
+      inParallel(targets, ({ id }) => posthorn.ask(200, 'POST', `/v1/subscriptions/${id}/${what}`));
+    await ask('pause');
+    const samples = types.flatMap((type) =>
+      Array.from({ length: 10 }, (_, n) => ({ type, data: `["${type}",${n},"é😀"]` })),
+    );
+    const events = await posthorn.emitBatch(
+      `[${samples.map((sample) => envelopeOf(sample).replace('{', '{"tenant":"waiting",')).join()}]`,
+    );
+    await ask('resume');
+    const requests = await arrivals(events);
+    const wrong = samples.filter(
+      (sample, index) => requests[index]!.body.toString() !== expectedBody(sample, events[index]!),
+    );
+    expect(wrong).toEqual([]);
+  }, 60_000);
+
   it('delivers the time that the producer gave, and one externalId once', async () => {
     const text = '{"type":"t","externalId":"once","timestamp":"2026-01-02T03:04:05.678+02:00","data":1.0}';
     const [first, second] = [await posthorn.emit(text), await posthorn.emit(text)];

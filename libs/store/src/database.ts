@@ -21,8 +21,6 @@ export interface Statement {
   name?: string;
   text: string;
   values?: unknown[];
-  /** Every column comes as PostgreSQL sends it in its binary format, as a Buffer: for many bytes, which would be hexadecimal. */
-  binary?: true;
 }
 
 export type Query = <Row>(statement: Statement) => Promise<Row[]>;
@@ -38,8 +36,6 @@ export interface PoolUse {
 /** Waiting for a connection is bounded apart from the statement: together they stay below 5 s. */
 const CONNECT_TIMEOUT_MS = 1500;
 const CONTROL_POOL_SIZE = 5;
-
-const AS_SENT: pg.CustomTypesConfig = { getTypeParser: () => (value: unknown) => value };
 
 /** A column is `json` and not `jsonb` because what is in it stays as it was written: so it is read as text. */
 const JSON_AS_TEXT: pg.CustomTypesConfig = {
@@ -224,7 +220,7 @@ export class Database {
 }
 
 async function rowsOf<Row>(on: pg.Pool | pg.ClientBase, statement: Statement): Promise<Row[]> {
-  const { rows } = await on.query(statement.binary ? { ...statement, types: AS_SENT } : statement);
+  const { rows } = await on.query(statement);
   return rows as Row[];
 }
 

@@ -6,6 +6,7 @@ import type { Database, Query, Statement } from './database.js';
 import { attachPartition, DAY_MS, PARTITIONED } from './partitions.js';
 import { insertEvents } from './sql/accept-events.js';
 import { deleteOldResponses } from './sql/delete-old-content.js';
+import { endWithoutPayload } from './sql/end-without-payload.js';
 import { eraseAgain, erasePayload } from './sql/erase-payload.js';
 import { expireDeliveries } from './sql/expire-deliveries.js';
 import { readDelivery } from './sql/list-deliveries.js';
@@ -433,6 +434,20 @@ describe('deleteOldResponses', () => {
     expect(await left('response_bodies', old)).toHaveLength(2);
     expect(await deleteOldResponses(db, DAY_MS, 3)).toEqual({ deleted: 2, more: false });
     expect(await left('response_bodies', [...old, young])).toEqual([young]);
+  });
+});
+
+describe('endWithoutPayload', () => {
+  it('ends a claim whose payload is gone, and leaves one alone whose payload is there', async () => {
+    await subscribe();
+    const [gone, there] = [await acceptedAgo(HOUR_MS), await acceptedAgo(HOUR_MS)];
+    const claims = [gone, there].map(({ deliveryId }) => ({ deliveryId, attemptNumber: 1 }));
+    for (const { deliveryId } of claims) await change(deliveryId, IN_FLIGHT);
+    await db.query({ text: 'delete from posthorn.payloads where event_id = $1', values: [gone.eventId] });
+
+    expect(await endWithoutPayload(db, claims)).toBe(1);
+    expect(await state(gone.deliveryId)).toBe('expired');
+    expect(await state(there.deliveryId)).toBe('in_flight');
   });
 });
 

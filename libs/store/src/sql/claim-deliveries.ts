@@ -299,7 +299,7 @@ export async function releaseClaims(
  */
 export async function readPayloads(db: Database, eventIds: readonly string[]): Promise<Map<string, Buffer>> {
   const ids = [...eventIds].sort();
-  const rows = await db.query<{ at: Buffer; body: Buffer }>({
+  const rows = await db.query<{ at: number; body: Buffer }>({
     name: 'read-payloads',
     // Each by itself, because "= any(array)" would probe the index of every partition. Between the first and the last,
     // because the other partitions are then not even opened, which takes longer than the reading.
@@ -310,7 +310,6 @@ export async function readPayloads(db: Database, eventIds: readonly string[]): P
           select body from posthorn.payloads
            where event_id = wanted.id and event_id between $2::uuid and $3::uuid limit 1) p`,
     values: [uuids(ids), ids[0], ids.at(-1)],
-    binary: true,
   });
-  return new Map(rows.map(({ at, body }) => [ids[at.readInt32BE() - 1] as string, body]));
+  return new Map(rows.map(({ at, body }) => [ids[at - 1] as string, body]));
 }

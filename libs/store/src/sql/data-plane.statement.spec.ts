@@ -176,6 +176,20 @@ describe('accepting', () => {
     expect((await readPayloads(db, [accepted.id])).get(accepted.id)?.equals(bytes)).toBe(true);
   });
 
+  it('reads many bodies at once, each as that of its event, whatever its bytes', async () => {
+    const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+    const many = Array.from({ length: 300 }, (_, n) => ({
+      ...event(),
+      body: Buffer.concat([Buffer.from(String(n)), everyByte]),
+    }));
+    await accept(many);
+    const read = await readPayloads(
+      db,
+      many.map(({ id }) => id),
+    );
+    expect(many.findIndex(({ id, body }) => !read.get(id)?.equals(body))).toBe(-1);
+  });
+
   it('makes delivery ids that begin with the time of their event', async () => {
     await subscribe();
     const accepted = event();

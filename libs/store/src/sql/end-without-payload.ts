@@ -12,7 +12,8 @@ type EndedRow = PastDelivery & { final_state: FinishedState };
 /**
  * Ends claimed deliveries whose payload is not there any more: `cancelled` when it was erased, else `expired`, which is
  * announced in the same transaction; a resend of one that had finished gives it back what it was. A claim that was lost
- * meanwhile is left alone. Returns how many expired.
+ * meanwhile is left alone, and so is one whose payload is there after all: whatever its worker saw, its lease ends. Returns
+ * how many expired.
  *
  * Locks: deliveries, flows, replays, each in order of their ids. Indexes: the primary keys.
  */
@@ -29,6 +30,8 @@ export async function endWithoutPayload(
             from unnest($1::uuid[], $2::int[]) as c (id, number)
             join posthorn.open_deliveries d on ${isKeyOf('d.id', 'c.id')}
            where d.state = 'in_flight' and d.attempt_number = c.number
+             -- a value and not "exists", which would become a join with the whole table
+             and (select true from posthorn.payloads p where p.event_id = d.event_id limit 1) is null
            order by c.id
              for no key update of d
         ), ended as (
