@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { validate, version } from 'uuid';
 import type { IdPrefix } from './ids.js';
-import { decodeId, encodeId, firstUuidAt, uuid7, uuidTimeMs } from './ids.js';
+import { AscendingUuids, decodeId, encodeId, firstUuidAt, uuid7, uuidTimeMs } from './ids.js';
 
 /** spec/valid.yml of TypeID 0.3.0, with one of our prefixes. */
 const VALID = [
@@ -181,5 +181,42 @@ describe('a uuid of a moment', () => {
 
   it('is not made of fewer than ten random bytes', () => {
     expect(() => uuid7(0, new Uint8Array(9))).toThrow(RangeError);
+  });
+});
+
+describe('ascending uuids', () => {
+  const NOW_MS = 1_700_000_000_000;
+  const bytes = (byte: number) => new Uint8Array(10).fill(byte);
+
+  it('are UUIDv7 in ascending order, each of its time or a little later', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 999 }), tenBytes), { minLength: 2, maxLength: 50 }),
+        (moments) => {
+          const uuids = new AscendingUuids();
+          const made = moments.map(([ms, random]) => uuids.next(NOW_MS + ms, random));
+          expect(made).toEqual([...new Set(made)].sort());
+          made.forEach((uuid, index) => {
+            expect({ valid: validate(uuid), version: version(uuid) }).toEqual({ valid: true, version: 7 });
+            const latest = Math.max(...moments.slice(0, index + 1).map(([ms]) => ms));
+            expect(uuidTimeMs(uuid)).toBe(NOW_MS + latest);
+          });
+        },
+      ),
+    );
+  });
+
+  it.each([0, 0xff])('go on into the next millisecond when one has no more, counting from %i', (byte) => {
+    const uuids = new AscendingUuids();
+    const made = Array.from({ length: 10_000 }, () => uuids.next(NOW_MS, bytes(byte)));
+    expect(made).toEqual([...made].sort());
+    expect(new Set(made).size).toBe(made.length);
+    expect(uuidTimeMs(made.at(-1)!)).toBeLessThanOrEqual(NOW_MS + 5);
+  });
+
+  it('follow a clock that is set back', () => {
+    const uuids = new AscendingUuids();
+    uuids.next(NOW_MS + 3_600_000, bytes(1));
+    expect(uuidTimeMs(uuids.next(NOW_MS, bytes(1)))).toBe(NOW_MS);
   });
 });

@@ -90,6 +90,44 @@ export function uuid7(timeMs: number, random: Uint8Array): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-${version7}${hex(1)}-${variant10}${hex(3)}-${node}`;
 }
 
+/** A clock that goes back further than this was set; ids then follow it. */
+const MAX_BACKWARD_MS = 1000;
+/** rand_a of a UUIDv7. */
+const COUNTER_LIMIT = 2 ** 12;
+
+/**
+ * UUIDv7 that ascend, one after the other, so that what one process made in the same millisecond, or while its clock was
+ * corrected, stays in the order in which it was made. The 12 bits after the time count; they begin anew with each
+ * millisecond, somewhere in their lower half, and when they are used up the next millisecond is begun early.
+ *
+ * Source: RFC 9562 §6.2, method 1.
+ */
+export class AscendingUuids {
+  private timeMs = -Infinity;
+  private counter = 0;
+
+  /**
+   * @param timeMs and random as `uuid7` takes them; the first two bytes of `random` are written to
+   * @returns an id of that millisecond, or of a little later: `uuidTimeMs` says of which
+   */
+  next(timeMs: number, random: Uint8Array): string {
+    const whole = Math.floor(timeMs);
+    if (whole > this.timeMs || whole < this.timeMs - MAX_BACKWARD_MS) {
+      this.begin(whole, random);
+    } else if (++this.counter === COUNTER_LIMIT) {
+      this.begin(this.timeMs + 1, random);
+    }
+    random[0] = this.counter >> 8;
+    random[1] = this.counter & 0xff;
+    return uuid7(this.timeMs, random);
+  }
+
+  private begin(timeMs: number, random: Uint8Array): void {
+    this.timeMs = timeMs;
+    this.counter = (((random[0] ?? 0) << 8) | (random[1] ?? 0)) % (COUNTER_LIMIT / 2);
+  }
+}
+
 /** The milliseconds since 1970 in the first 48 bits of `uuid` (versions 7 and ours of 8); NaN for other text. */
 export function uuidTimeMs(uuid: string): number {
   return parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16);

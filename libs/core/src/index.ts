@@ -25,7 +25,7 @@ export type {
 } from './explanation.js';
 export { EXPLANATION_ACTION_CODES, EXPLANATION_CODES } from './explanation.js';
 export type { IdPrefix } from './ids.js';
-export { decodeId, encodeId, firstUuidAt, uuid7, uuidTimeMs } from './ids.js';
+export { AscendingUuids, decodeId, encodeId, firstUuidAt, uuid7, uuidTimeMs } from './ids.js';
 export type { Lane } from './lanes.js';
 export { LANES, inTurn, nextLane } from './lanes.js';
 export type {

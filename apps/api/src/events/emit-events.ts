@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { deliveryBody, patternsMatching } from '@posthorn/core';
+import { deliveryBody, patternsMatching, uuidTimeMs } from '@posthorn/core';
 import type { Database, EmittedEvent, EmitResult, EventIntake, KeyToTake } from '@posthorn/store';
 import type { ApiMetrics } from '../http/api-metrics.js';
 import { askerOf, tenantFor, type Principal } from '../http/principal.js';
 import { ProblemError } from '../http/problem.js';
 import type { HintSender } from '../hint-sender.js';
-import { newUuid } from '../new-uuid.js';
+import { newEventUuid } from '../new-uuid.js';
 import { readEmission, type Emission, type EmissionLimits } from './read-emission.js';
 import { refuseUnknown, type Strictness } from './refuse-unknown.js';
 
@@ -46,9 +46,9 @@ export async function emitEvents(
   const { emissions, isBatch } = readEmission(input.body, deps.limits);
   const tenants = emissions.map((emission) => tenantFor(input.principal, emission.tenant));
   await refuseUnknown(deps.db, deps.strict, emissions, tenants, isBatch);
-  const createdAtMs = Math.floor(await deps.db.reliableNowMs());
+  const nowMs = await deps.db.reliableNowMs();
   const events = emissions.map((emission, index) =>
-    prepare(deps, emission, tenants[index] as string, createdAtMs),
+    prepare(deps, emission, tenants[index] as string, newEventUuid(nowMs)),
   );
   const requestKey: KeyToTake | null =
     input.idempotencyKey === undefined
@@ -72,10 +72,11 @@ export async function emitEvents(
   };
 }
 
-function prepare(deps: EmitDeps, emission: Emission, tenant: string, createdAtMs: number): EmittedEvent {
+function prepare(deps: EmitDeps, emission: Emission, tenant: string, id: string): EmittedEvent {
+  const createdAtMs = uuidTimeMs(id);
   const occurredAt = new Date(emission.timestamp ?? createdAtMs);
   return {
-    id: newUuid(createdAtMs),
+    id,
     tenant,
     type: emission.type,
     patterns: patternsMatching(emission.type),

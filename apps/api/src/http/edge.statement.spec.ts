@@ -542,6 +542,19 @@ describe('an API key', () => {
   });
 });
 
+describe('the list of events', () => {
+  it('has them in the order in which they were emitted, those of a batch too', async () => {
+    const emit = async (body: unknown): Promise<unknown> => (await call('POST', '/v1/events', { body })).body;
+    const batch = Array.from({ length: 100 }, (_, data) => ({ type: 'listed', tenant: 'orderly', data }));
+    const { data: first } = (await emit(batch)) as { data: { id: string; createdAt: string }[] };
+    const second = (await emit({ type: 'listed', tenant: 'orderly', data: 100 })) as (typeof first)[0];
+    const { body } = await call('GET', '/v1/events?tenant=orderly&limit=250');
+    const shown = (body as { data: typeof first }).data.map(({ id, createdAt }) => ({ id, createdAt }));
+    const emitted = [...first, second].map(({ id, createdAt }) => ({ id, createdAt }));
+    expect(shown.reverse()).toEqual(emitted);
+  });
+});
+
 describe('tenants and event types', () => {
   it('are made, replaced, read and deleted', async () => {
     const put = await call('PUT', '/v1/tenants/t1', { body: { name: 'T', metadata: { a: 'b' } } });
