@@ -47,12 +47,13 @@ export class Authenticator {
    * What the headers of valid keys say, as reading one takes two hashes: 5 of the 70 µs that accepting an event took
    * without the store.
    */
-  private readonly read = new LRUCache<string, ApiKeyToken>({ max: MAX_READ_KEYS });
-  private readonly found = new LRUCache<string, { row: ApiKeySecret; askedAtMs: number }>({
+  private readonly readHeaders = new LRUCache<string, ApiKeyToken>({ max: MAX_READ_KEYS });
+  private readonly foundKeys = new LRUCache<string, { row: ApiKeySecret; askedAtMs: number }>({
     max: MAX_READ_KEYS,
   });
   private readonly touchedAtMs = new LRUCache<string, number>({ max: MAX_REMEMBERED_KEYS });
-  private readonly readers = new LRUCache<string, ApiKeySecret>({
+  /** Of those who asked for what outlives the store. */
+  private readonly keysOutlivingStore = new LRUCache<string, ApiKeySecret>({
     max: MAX_REMEMBERED_READERS,
     ttl: REMEMBERED_READER_MS,
   });
@@ -69,7 +70,7 @@ export class Authenticator {
       commit: async (ids) => {
         const askedAtMs = performance.now();
         const rows = await findApiKeySecrets(db, [...new Set(ids)]);
-        for (const [id, row] of rows) this.found.set(id, { row, askedAtMs });
+        for (const [id, row] of rows) this.foundKeys.set(id, { row, askedAtMs });
         return ids.map((id) => rows.get(id));
       },
       size: () => ({ items: 1, rows: 1, bytes: 0 }),
@@ -90,7 +91,7 @@ export class Authenticator {
   async authenticate(request: FastifyRequest, outlivesStore = false): Promise<Principal> {
     const { authorization } = request.headers;
     if (authorization === undefined) return this.byCookie(request);
-    const known = this.read.get(authorization);
+    const known = this.readHeaders.get(authorization);
     if (known) return this.byKey(known, outlivesStore);
     const [, text] = BEARER.exec(authorization) ?? [];
     if (text === undefined) {
@@ -99,7 +100,7 @@ export class Authenticator {
     if (text.startsWith(PORTAL_PREFIX)) return this.noteUse(await this.sessions.ofPortal(text));
     const token = readApiKeyToken(text);
     const principal = await this.byKey(token, outlivesStore);
-    if (token) this.read.set(authorization, token);
+    if (token) this.readHeaders.set(authorization, token);
     return principal;
   }
 
@@ -129,7 +130,7 @@ export class Authenticator {
   }
 
   private lookUp(keyId: string, withinMs: number): Promise<ApiKeySecret | undefined> | ApiKeySecret {
-    const found = this.found.get(keyId);
+    const found = this.foundKeys.get(keyId);
     if (found && performance.now() - found.askedAtMs < API_KEY_GOOD_FOR_MS) return found.row;
     return this.lookups.submit(keyId, withinMs);
   }
@@ -137,11 +138,11 @@ export class Authenticator {
   private async lookUpOrRemember(keyId: string): Promise<ApiKeySecret | undefined> {
     try {
       const row = await this.lookUp(keyId, SHORT_LOOKUP_DEADLINE_MS);
-      if (row) this.readers.set(keyId, row);
-      else this.readers.delete(keyId);
+      if (row) this.keysOutlivingStore.set(keyId, row);
+      else this.keysOutlivingStore.delete(keyId);
       return row;
     } catch (error) {
-      const remembered = error instanceof Unavailable ? this.readers.get(keyId) : undefined;
+      const remembered = error instanceof Unavailable ? this.keysOutlivingStore.get(keyId) : undefined;
       if (!remembered) throw error;
       return remembered;
     }
