@@ -3,7 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { uuid7 } from '@posthorn/core';
 import { createTestStore, type TestStore } from '@posthorn/testing';
 import { Database } from './database.js';
-import { EventIntake, type EmitAnswer, type EmittedEvent, type EmitRequest } from './event-intake.js';
+import {
+  EventIntake,
+  MAX_BATCH_DELIVERIES,
+  type EmitAnswer,
+  type EmittedEvent,
+  type EmitRequest,
+} from './event-intake.js';
 import { Unavailable } from './unavailable.js';
 
 let store: TestStore;
@@ -60,7 +66,7 @@ function request(events: EmittedEvent[], key?: string, body = 'body'): EmitReque
 }
 
 function accepted(answer: EmitAnswer) {
-  if ('conflict' in answer) throw new Error(`refused: ${JSON.stringify(answer)}`);
+  if (!('accepted' in answer)) throw new Error(`refused: ${JSON.stringify(answer)}`);
   return answer.accepted;
 }
 
@@ -195,9 +201,9 @@ describe('bounds', () => {
     const telling = intakeOn(db, { onCommit: (group) => told.push(group) });
     await Promise.all([
       telling.emit(request([event(null), event(null)]), WITHIN_MS),
-      telling.emit(request([event(null)]), WITHIN_MS),
+      telling.emit(request([event(null), event(null), event(null)]), WITHIN_MS),
     ]);
-    expect(told).toEqual([{ requests: 2, events: 3 }]);
+    expect(told).toEqual([{ requests: 2, events: 5 }]);
     const bad = { ...event(null), occurredAt: new Date(NaN) };
     await expect(telling.emit(request([bad]), WITHIN_MS)).rejects.toThrow();
     expect(told).toHaveLength(1);
@@ -240,5 +246,56 @@ describe('bounds', () => {
       await expect(hasty.emit(request([event(null)]), 300)).rejects.toThrow(Unavailable);
     });
     await locked;
+  });
+});
+
+describe('a batch with a wide fan-out', () => {
+  const WIDTH = 200;
+  const batchOf = (events: number): EmitRequest =>
+    request(Array.from({ length: events }, () => ({ ...event(null), tenant: 'wide' })));
+
+  beforeAll(async () => {
+    await db.query({
+      text: `
+        with made as (
+          insert into posthorn.subscriptions (id, tenant, url, event_types)
+          select gen_random_uuid(), 'wide', 'https://example.com/', '{*}' from generate_series(1, $1)
+          returning id)
+        insert into posthorn.subscription_patterns (tenant, pattern, subscription_id)
+        select 'wide', '*', id from made`,
+      values: [WIDTH],
+    });
+  });
+
+  const isStoring = async (): Promise<boolean> =>
+    (
+      await db.query({
+        text: `select from pg_stat_activity
+                where state = 'active' and query like '%with incoming%' and pid <> pg_backend_pid()`,
+      })
+    ).length > 0;
+
+  it('is waited for by nobody else', async () => {
+    const ended: string[] = [];
+    const started = intake.emit(batchOf(MAX_BATCH_DELIVERIES / WIDTH), WITHIN_MS).then((answer) => {
+      ended.push('wide');
+      return answer;
+    });
+    while (!(await isStoring())) expect(ended).toEqual([]);
+    for (let n = 0; n < 5; n += 1) {
+      await intake.emit(request([event(null)]), WITHIN_MS);
+      ended.push('narrow');
+    }
+    const results = accepted(await started);
+    expect(results.every(({ matchedSubscriptions }) => matchedSubscriptions === WIDTH)).toBe(true);
+    expect(ended).toEqual([...Array<string>(5).fill('narrow'), 'wide']);
+  });
+
+  it('is refused beyond a bound, and stores nothing', async () => {
+    const batch = batchOf(MAX_BATCH_DELIVERIES / WIDTH + 1);
+    expect(await intake.emit(batch, WITHIN_MS)).toEqual({
+      tooWide: { deliveries: MAX_BATCH_DELIVERIES + WIDTH },
+    });
+    expect(await storedEvents(batch.events.map(({ id }) => id))).toBe(0);
   });
 });

@@ -20,6 +20,8 @@ export interface GroupCommitOptions<Item, Result> {
   maxGroup: Pick<Size, 'rows' | 'bytes'>;
   /** Bounds of what may wait; above them `submit` refuses at once with `Unavailable`. */
   maxWaiting: Pick<Size, 'items' | 'bytes'>;
+  /** What waits now; several that are given the same have their bounds in common. */
+  waiting?: { items: number; bytes: number };
   /** Groups in flight at once (default 1). */
   lanes?: number;
   /**
@@ -59,12 +61,14 @@ interface Entry<Item, Result> {
  */
 export class GroupCommit<Item, Result> {
   private readonly queue: Entry<Item, Result>[] = [];
-  private readonly waiting = { items: 0, bytes: 0 };
+  private readonly waiting: { items: number; bytes: number };
   private inFlight = 0;
   private scheduled = false;
   private lastGroup = { items: 0, atMs: -Infinity };
 
-  constructor(private readonly options: GroupCommitOptions<Item, Result>) {}
+  constructor(private readonly options: GroupCommitOptions<Item, Result>) {
+    this.waiting = options.waiting ?? { items: 0, bytes: 0 };
+  }
 
   /**
    * @param withinMs how long it may take until its result, before it is refused

@@ -11,6 +11,7 @@ export { OPERATIONAL_EVENT_TYPES } from './operational-events.js';
 
 export {
   EventIntake,
+  MAX_BATCH_DELIVERIES,
   type EmitAnswer,
   type EmitRequest,
   type EmitResult,

@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import { deliveryBody, patternsMatching, uuidTimeMs } from '@posthorn/core';
-import type { Database, EmittedEvent, EmitResult, EventIntake, KeyToTake } from '@posthorn/store';
+import {
+  MAX_BATCH_DELIVERIES,
+  type Database,
+  type EmittedEvent,
+  type EmitResult,
+  type EventIntake,
+  type KeyToTake,
+} from '@posthorn/store';
 import type { ApiMetrics } from '../http/api-metrics.js';
 import { askerOf, tenantFor, type Principal } from '../http/principal.js';
 import { ProblemError } from '../http/problem.js';
@@ -60,6 +67,12 @@ export async function emitEvents(
         };
   const answer = await deps.intake.emit({ events, requestKey }, input.answerByMs - performance.now());
   if ('conflict' in answer) throw reused(answer.conflict.index, isBatch);
+  if ('tooWide' in answer) {
+    throw new ProblemError(
+      'too_many_deliveries',
+      `These events would make up to ${answer.tooWide.deliveries} deliveries, and one request may make ${MAX_BATCH_DELIVERIES}: send fewer events at once.`,
+    );
+  }
   deps.hints.send(answer.deliveryIds);
   deps.metrics.emitted(answer.accepted);
   return {

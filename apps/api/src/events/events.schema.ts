@@ -102,6 +102,7 @@ export const emitEvents = operation({
   problems: [
     'tenant_not_found',
     'payload_too_large',
+    'too_many_deliveries',
     'external_id_reused',
     'idempotency_key_reused',
     'event_type_unknown',

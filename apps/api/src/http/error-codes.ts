@@ -215,6 +215,12 @@ export const errorCodes = {
     title: 'The Idempotency-Key was used for another request',
     meaning: 'A key stands for one request body. Use a new key for a new request.',
   },
+  too_many_deliveries: {
+    status: 422,
+    title: 'The batch makes too many deliveries',
+    meaning:
+      'A request of several events is stored as a whole, with a delivery for each subscription that matches each of them: together at most 50,000. Send fewer events at once; a single event is never refused for this.',
+  },
   external_id_reused: {
     status: 422,
     title: 'The externalId was used for another event',

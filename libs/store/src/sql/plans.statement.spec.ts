@@ -35,6 +35,7 @@ import { removeOldPartitions } from '../remove-partitions.js';
 import type { Slice } from '../slice.js';
 import { insertEvents, openTestDelivery } from './accept-events.js';
 import { cancelDelivery, cancelOpenDeliveriesOfDeleted } from './cancel-deliveries.js';
+import { countMatches } from './count-matches.js';
 import { endWithoutPayload } from './end-without-payload.js';
 import { claimDeliveries, readPayloads, releaseClaims } from './claim-deliveries.js';
 import { countBacklogs } from './count-backlogs.js';
@@ -268,6 +269,10 @@ const HOT: Record<string, Case> = {
   'accepting events': {
     run: (on) => insertEvents(on, on.query, newEvents(100), 15_000),
     pages: { 'insert-events': 8000 },
+  },
+  'how many deliveries a batch makes': {
+    run: (on) => countMatches(on, [newEvents(100)]),
+    pages: { 'count-matches': 1000 },
   },
   'a test': {
     run: (on) => openTestDelivery(on, newEvents(1)[0]!, subscriptionId(17_000), 15_000),
