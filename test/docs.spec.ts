@@ -14,6 +14,7 @@ import {
   SIGNATURE_FINDING_CODES,
 } from '@posthorn/core';
 import { loadConfig } from '@posthorn/runtime';
+import { MAX_BATCH_DELIVERIES } from '@posthorn/store';
 import { errorsHtml } from '../apps/api/src/http/docs-pages.js';
 import { openApiDocument } from '../apps/api/src/http/openapi.js';
 
@@ -570,7 +571,7 @@ describe('README.md', () => {
     );
     expect(rows).toMatchObject({
       'data of one event': `${config.MAX_PAYLOAD_BYTES / 1024} KiB`,
-      'one request, one batch': `${config.MAX_REQUEST_BYTES / 1024 / 1024} MiB, ${config.MAX_BATCH_EVENTS} events`,
+      'one request, one batch': `${config.MAX_REQUEST_BYTES / 1024 / 1024} MiB, ${config.MAX_BATCH_EVENTS} events, ${MAX_BATCH_DELIVERIES.toLocaleString('en')} deliveries`,
       'subscriptions of a tenant': config.MAX_SUBSCRIPTIONS_PER_TENANT.toLocaleString('en'),
       'attempts at once of a worker': String(config.MAX_IN_FLIGHT),
     });

@@ -31,6 +31,7 @@ import {
 import { internalErrorRecord, lostRecord, sentRecord, unopenedRecord } from './attempt-record.js';
 import { ClaimLine, type Claimed } from './claim-line.js';
 import { Complaints } from './complaints.js';
+import { nextPart } from './lease-parts.js';
 import type { OpenedSubscription, UnopenedSubscription } from './opened-subscription.js';
 import { Slots } from './slots.js';
 import { SubscriptionJudge } from './subscription-judge.js';
@@ -48,6 +49,8 @@ export interface EngineOptions {
 
 /** One statement for up to this many results; they wait for each other at most one round trip. */
 const MAX_RESULTS = { rows: 500, bytes: 8 * 1024 * 1024 };
+/** Payloads of one statement. They come as text, in hexadecimal. */
+const MAX_READ_BYTES = 8 * 1024 * 1024;
 const RECORD_DEADLINE_MS = 4_500;
 /** While the store is down, results are kept and tried again, this long past the end of their lease. */
 const KEEP_RESULT_MS = 60_000;
@@ -175,22 +178,33 @@ export class DeliveryEngine {
     this.judging.add(judged);
   }
 
-  /** Fetches what the leases need, once for all of them, and starts their attempts. Never throws, nor do those. */
+  /**
+   * Fetches what the leases need, once for all of them, and starts their attempts: what has large payloads part by part.
+   * Never throws, nor do those.
+   */
   private async attemptAll(leases: readonly Lease[], claimedAtMs: number): Promise<void> {
+    let begun = 0;
     try {
-      const [subscriptions, payloads] = await Promise.all([
-        this.book.open(leases),
-        readPayloads(this.db, [...new Set(leases.map((lease) => lease.eventId))]),
-      ]);
-      for (const lease of leases) {
-        const subscription = subscriptions.get(lease.subscriptionId);
-        const body = payloads.get(lease.eventId);
-        void this.attemptAndFree(lease, claimedAtMs, subscription, body);
+      const subscriptions = await this.book.open(leases);
+      while (begun < leases.length) {
+        await this.slots.roomToRead();
+        const part = nextPart(leases, begun, MAX_READ_BYTES);
+        const payloads = await readPayloads(this.db, [...new Set(part.map((lease) => lease.eventId))]);
+        begun += part.length;
+        for (const lease of part) {
+          this.slots.read(lease);
+          const subscription = subscriptions.get(lease.subscriptionId);
+          void this.attemptAndFree(lease, claimedAtMs, subscription, payloads.get(lease.eventId));
+        }
       }
     } catch (error) {
       this.complaints.tell('claim.not_prepared', error);
-      await this.release(leases);
-      for (const lease of leases) this.slots.release(lease);
+      const left = leases.slice(begun);
+      await this.release(left);
+      for (const lease of left) {
+        this.slots.read(lease);
+        this.slots.release(lease);
+      }
     }
   }
 

@@ -9,11 +9,13 @@ const SUSPECT_SHARE = 0.5;
  * What a worker may have in flight at once, in deliveries and in payload bytes, and who has it.
  *
  * Deliveries are reserved before they are claimed. Bytes are only known afterwards, so the last claim may
- * exceed their bound by what it brought; nothing more is claimed until it is met again.
+ * exceed their bound by what it brought; nothing more is claimed until it is met again, and what exceeds it is not read.
  */
 export class Slots {
   private deliveries = 0;
   private bytes = 0;
+  /** Of `bytes`, those of payloads that were not read yet. */
+  private unread = 0;
   private readonly taken = new Map<Lease, number>();
   private waiters: (() => void)[] = [];
 
@@ -41,10 +43,22 @@ export class Slots {
     for (const lease of leases) {
       this.taken.set(lease, nowMs);
       this.bytes += lease.payloadBytes;
+      this.unread += lease.payloadBytes;
     }
     this.giveBack(reserved - leases.length);
   }
 
+  /** Resolves when more payloads may be read into memory. */
+  async roomToRead(): Promise<void> {
+    while (this.bytes - this.unread >= this.maxBytes) await this.changed();
+  }
+
+  /** Its payload was read, or is not going to be. */
+  read(lease: Lease): void {
+    this.unread -= lease.payloadBytes;
+  }
+
+  /** After `read`. */
   release(lease: Lease): void {
     this.taken.delete(lease);
     this.bytes -= lease.payloadBytes;
