@@ -15,7 +15,7 @@ export function newUuid(timeMs: number): string {
   return uuid7(timeMs, randomBytes());
 }
 
-/** The id of an event, behind those of all that this process accepted before it: a list has them in that order. */
+/** The id of an event, behind those of all that came to this process before it: a list has them in that order. */
 export function newEventUuid(timeMs: number): string {
   return events.next(timeMs, randomBytes());
 }

@@ -180,14 +180,13 @@ export class DeliveryEngine {
 
   /**
    * Fetches what the leases need, once for all of them, and starts their attempts: what has large payloads part by part.
-   * Never throws, nor do those.
+   * What could not begin in time is given back. Never throws, nor do those.
    */
   private async attemptAll(leases: readonly Lease[], claimedAtMs: number): Promise<void> {
     let begun = 0;
     try {
       const subscriptions = await this.book.open(leases);
-      while (begun < leases.length) {
-        await this.slots.roomToRead();
+      while (begun < leases.length && (await this.mayRead(claimedAtMs))) {
         const part = nextPart(leases, begun, MAX_READ_BYTES);
         const payloads = await readPayloads(this.db, [...new Set(part.map((lease) => lease.eventId))]);
         begun += part.length;
@@ -199,13 +198,32 @@ export class DeliveryEngine {
       }
     } catch (error) {
       this.complaints.tell('claim.not_prepared', error);
-      const left = leases.slice(begun);
-      await this.release(left);
-      for (const lease of left) {
-        this.slots.read(lease);
-        this.slots.release(lease);
-      }
     }
+    if (begun === leases.length) return;
+    const left = leases.slice(begun);
+    await this.release(left);
+    for (const lease of left) {
+      this.slots.read(lease);
+      this.slots.release(lease);
+    }
+  }
+
+  /** Waits for room to read more payloads; false when it is too late by then. */
+  private async mayRead(claimedAtMs: number): Promise<boolean> {
+    while (!this.slots.hasRoomToRead() && !this.isTooLate(claimedAtMs)) {
+      const leftMs = claimedAtMs + this.latestBeginMs() - performance.now();
+      await Promise.race([this.slots.changed(), delay(Math.max(1, leftMs), undefined, { ref: false })]);
+    }
+    return !this.isTooLate(claimedAtMs);
+  }
+
+  /** A process that was frozen since the claim may have lost it; a request that began now could outlive it. */
+  private isTooLate(claimedAtMs: number): boolean {
+    return this.stopping || performance.now() - claimedAtMs > this.latestBeginMs();
+  }
+
+  private latestBeginMs(): number {
+    return this.options.lease.slackMs / 2;
   }
 
   private async attemptAndFree(
@@ -222,7 +240,10 @@ export class DeliveryEngine {
         this.complaints.tell('subscription.not_opened', subscription.unopened, about(lease));
         await this.finish(unopenedRecord(lease, this.db.nowMs(), subscription.policy), lease, leaseEndsAtMs);
       } else if (body === undefined) {
-        this.options.metrics.expired(await endWithoutPayload(this.db, [lease])); // erased since the claim, or at the end of its retention
+        // erased since the claim, or at the end of its retention
+        const { expired, kept } = await endWithoutPayload(this.db, [lease]);
+        this.options.metrics.expired(expired);
+        if (kept > 0) this.complaints.tell('payload.not_read', 'it is in the database', about(lease));
       } else {
         await this.attempt(lease, claimedAtMs, subscription, body);
       }
@@ -243,8 +264,7 @@ export class DeliveryEngine {
     subscription: OpenedSubscription,
     body: Buffer,
   ): Promise<void> {
-    // A process that was frozen since the claim may have lost it; a request that began now could outlive it.
-    if (this.stopping || performance.now() - claimedAtMs > this.options.lease.slackMs / 2) {
+    if (this.isTooLate(claimedAtMs)) {
       await this.release([lease]);
       return;
     }

@@ -9,13 +9,15 @@ const SUSPECT_SHARE = 0.5;
  * What a worker may have in flight at once, in deliveries and in payload bytes, and who has it.
  *
  * Deliveries are reserved before they are claimed. Bytes are only known afterwards, so the last claim may
- * exceed their bound by what it brought; nothing more is claimed until it is met again, and what exceeds it is not read.
+ * exceed their bound by what it brought; nothing more is claimed until it is met again, and payloads are only read while
+ * those that were read stay below it.
  */
 export class Slots {
   private deliveries = 0;
   private bytes = 0;
   /** Of `bytes`, those of payloads that were not read yet. */
   private unread = 0;
+  /** Since when each is being attempted; Infinity: not yet. */
   private readonly taken = new Map<Lease, number>();
   private waiters: (() => void)[] = [];
 
@@ -39,23 +41,23 @@ export class Slots {
 
   /** `reserved` were asked for, and these leases were granted; the other slots are free again. */
   take(reserved: number, leases: readonly Lease[]): void {
-    const nowMs = performance.now();
     for (const lease of leases) {
-      this.taken.set(lease, nowMs);
+      this.taken.set(lease, Infinity);
       this.bytes += lease.payloadBytes;
       this.unread += lease.payloadBytes;
     }
     this.giveBack(reserved - leases.length);
   }
 
-  /** Resolves when more payloads may be read into memory. */
-  async roomToRead(): Promise<void> {
-    while (this.bytes - this.unread >= this.maxBytes) await this.changed();
+  /** Whether more payloads may be read into memory. */
+  hasRoomToRead(): boolean {
+    return this.bytes - this.unread < this.maxBytes;
   }
 
-  /** Its payload was read, or is not going to be. */
+  /** Its payload was read, and its attempt begins; or it is not going to be. */
   read(lease: Lease): void {
     this.unread -= lease.payloadBytes;
+    this.taken.set(lease, performance.now());
   }
 
   /** After `read`. */

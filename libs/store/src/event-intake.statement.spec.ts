@@ -58,7 +58,7 @@ function event(externalId: string | null, content = 'a', ttlMs = 60_000): Emitte
   };
 }
 
-function request(events: EmittedEvent[], key?: string, body = 'body'): EmitRequest {
+function request(events: readonly EmittedEvent[], key?: string, body = 'body'): EmitRequest {
   return {
     events,
     requestKey: key === undefined ? null : { digest: sha256(key), fingerprint: sha256(body), ttlMs: 60_000 },
@@ -251,27 +251,31 @@ describe('bounds', () => {
 
 describe('a batch with a wide fan-out', () => {
   const WIDTH = 200;
-  const batchOf = (events: number): EmitRequest =>
-    request(Array.from({ length: events }, () => ({ ...event(null), tenant: 'wide' })));
+  const batchOf = (events: number, tenant = 'wide'): EmitRequest =>
+    request(Array.from({ length: events }, () => ({ ...event(null), tenant })));
 
-  beforeAll(async () => {
-    await db.query({
+  const subscribe = (tenant: string, count: number) =>
+    db.query({
       text: `
         with made as (
           insert into posthorn.subscriptions (id, tenant, url, event_types)
-          select gen_random_uuid(), 'wide', 'https://example.com/', '{*}' from generate_series(1, $1)
+          select gen_random_uuid(), $1, 'https://example.com/', '{*}' from generate_series(1, $2)
           returning id)
         insert into posthorn.subscription_patterns (tenant, pattern, subscription_id)
-        select 'wide', '*', id from made`,
-      values: [WIDTH],
+        select $1, '*', id from made`,
+      values: [tenant, count],
     });
+
+  beforeAll(async () => {
+    await subscribe('wide', WIDTH);
   });
 
   const isStoring = async (): Promise<boolean> =>
     (
       await db.query({
         text: `select from pg_stat_activity
-                where state = 'active' and query like '%with incoming%' and pid <> pg_backend_pid()`,
+                where datname = current_database() and state = 'active'
+                  and query like '%with incoming%' and pid <> pg_backend_pid()`,
       })
     ).length > 0;
 
@@ -297,5 +301,23 @@ describe('a batch with a wide fan-out', () => {
       tooWide: { deliveries: MAX_BATCH_DELIVERIES + WIDTH },
     });
     expect(await storedEvents(batch.events.map(({ id }) => id))).toBe(0);
+  });
+
+  it('is answered as before when it is repeated, however wide it would be by now', async () => {
+    const [tenant, key] = [`t${fresh()}`, fresh()];
+    await subscribe(tenant, 1);
+    const { events } = batchOf(2, tenant);
+    const first = accepted(await intake.emit(request(events, key), WITHIN_MS));
+    await subscribe(tenant, MAX_BATCH_DELIVERIES / 2);
+    expect(await intake.emit(request(events, key), WITHIN_MS)).toEqual({
+      accepted: first.map((result) => ({ ...result, duplicate: true })),
+      deliveryIds: [],
+      replayed: true,
+    });
+    const [again, unused] = [batchOf(2, tenant), fresh()];
+    const tooWide = { tooWide: { deliveries: MAX_BATCH_DELIVERIES + 2 } };
+    expect(await intake.emit(request(again.events, unused), WITHIN_MS)).toEqual(tooWide);
+    // and its key was given back
+    expect(accepted(await intake.emit(request([event(null)], unused), WITHIN_MS))).toHaveLength(1);
   });
 });

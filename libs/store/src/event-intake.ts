@@ -24,14 +24,13 @@ export interface EmitResult {
   duplicate: boolean;
 }
 
-type CommitAnswer =
+export type EmitAnswer =
   /** `replayed`: the whole request is the repeat of one with the same Idempotency-Key. */
   | { accepted: EmitResult[]; deliveryIds: string[]; replayed: boolean }
   /** A key came with another content than the first time; `index` is that of the event, null for the request's key. */
-  | { conflict: { index: number | null } };
-
-/** `tooWide`: the batch would make so many deliveries, which is more than one may: `MAX_BATCH_DELIVERIES`. */
-export type EmitAnswer = CommitAnswer | { tooWide: { deliveries: number } };
+  | { conflict: { index: number | null } }
+  /** The batch would make so many deliveries, which is more than one may: `MAX_BATCH_DELIVERIES`. */
+  | { tooWide: { deliveries: number } };
 
 export interface EventIntakeOptions {
   maxWaitingEvents: number;
@@ -54,7 +53,12 @@ const MAX_GROUP = { rows: 1000, bytes: 16 * 1024 * 1024 };
  */
 export const MAX_BATCH_DELIVERIES = 50_000;
 
-/** A request, and how many deliveries it makes: of a single event at a guess, from the fan-out seen last. */
+/** Requests of batches with a wide fan-out that wait: each takes up to a second, and is answered within some four. */
+const MAX_WAITING_WIDE = 4;
+/** Of single events, over how many the fan-out is averaged. */
+const FAN_OUT_OVER = 16;
+
+/** A request, and how many deliveries it makes at most: of a single event at a guess, from the latest ones. */
 interface Measured {
   request: EmitRequest;
   deliveries: number;
@@ -65,12 +69,12 @@ interface Measured {
  *
  * A request is answered only after the commit that stored its events, their deliveries and its keys. What
  * goes into one transaction is bounded with the deliveries it makes. A batch that makes more than that by itself has a
- * line of its own, so that nobody but its like waits for it.
+ * line of its own, so that nobody but its like waits for it, and whoever uses the same keys.
  */
 export class EventIntake {
   private readonly widths: GroupCommit<EmitRequest, number>;
-  private readonly group: GroupCommit<Measured, CommitAnswer>;
-  private readonly wide: GroupCommit<Measured, CommitAnswer>;
+  private readonly group: GroupCommit<Measured, EmitAnswer>;
+  private readonly wide: GroupCommit<Measured, EmitAnswer>;
   private fanOut = 1;
 
   constructor(
@@ -82,6 +86,12 @@ export class EventIntake {
       maxWaiting: { items: options.maxWaitingEvents, bytes: options.maxWaitingBytes },
       waiting: { items: 0, bytes: 0 },
     };
+    const commit = async (measured: Measured[]): Promise<EmitAnswer[]> => {
+      const answers = await this.commit(measured);
+      const events = measured.reduce((sum, { request }) => sum + request.events.length, 0);
+      options.onCommit?.({ requests: measured.length, events });
+      return answers;
+    };
     this.widths = new GroupCommit({
       commit: (requests) =>
         countMatches(
@@ -91,37 +101,42 @@ export class EventIntake {
       size: (request) => sizeOf({ request, deliveries: 0 }),
       ...bounds,
     });
-    const committing = {
-      commit: async (measured: Measured[]): Promise<CommitAnswer[]> => {
-        const requests = measured.map(({ request }) => request);
-        const answers = await this.commit(requests);
-        const events = requests.reduce((sum, request) => sum + request.events.length, 0);
-        options.onCommit?.({ requests: requests.length, events });
-        return answers;
-      },
-      size: sizeOf,
-      ...bounds,
-    };
-    this.group = new GroupCommit({ ...committing, gather: GATHER });
-    this.wide = new GroupCommit(committing);
+    this.group = new GroupCommit({ commit, size: sizeOf, gather: GATHER, ...bounds });
+    this.wide = new GroupCommit({
+      commit,
+      size: (measured) => ({ ...sizeOf(measured), items: 1 }),
+      maxGroup: MAX_GROUP,
+      maxWaiting: { items: MAX_WAITING_WIDE, bytes: Infinity },
+    });
   }
 
   /**
    * @param withinMs how long it may take
    * @throws Unavailable when the store is down, full or slower than that: nothing was acknowledged
    */
-  async emit(request: EmitRequest, withinMs: number): Promise<EmitAnswer> {
+  emit(request: EmitRequest, withinMs: number): Promise<EmitAnswer> {
+    return request.events.length > 1 ? this.emitBatch(request, withinMs) : this.emitOne(request, withinMs);
+  }
+
+  private async emitOne(request: EmitRequest, withinMs: number): Promise<EmitAnswer> {
+    const answer = await this.group.submit({ request, deliveries: Math.ceil(this.fanOut) }, withinMs);
+    const seen = 'accepted' in answer ? answer.accepted[0]?.matchedSubscriptions : undefined;
+    if (seen !== undefined) this.fanOut += (seen - this.fanOut) / FAN_OUT_OVER;
+    return answer;
+  }
+
+  private async emitBatch(request: EmitRequest, withinMs: number): Promise<EmitAnswer> {
     const untilMs = performance.now() + withinMs;
-    const isBatch = request.events.length > 1;
-    const deliveries = isBatch ? await this.widths.submit(request, withinMs) : Math.ceil(this.fanOut);
-    if (isBatch && deliveries > MAX_BATCH_DELIVERIES) return { tooWide: { deliveries } };
-    const line = isBatch && deliveries > MAX_GROUP.rows ? this.wide : this.group;
+    const deliveries = await this.widths.submit(request, withinMs);
+    // With keys it may be the repeat of what was stored, and is answered as that: see planRequest.
+    if (deliveries > MAX_BATCH_DELIVERIES && !isKeyed(request)) return { tooWide: { deliveries } };
+    const line = deliveries > MAX_GROUP.rows ? this.wide : this.group;
     return line.submit({ request, deliveries }, untilMs - performance.now());
   }
 
-  private async commit(requests: readonly EmitRequest[]): Promise<CommitAnswer[]> {
-    const keyed = requests.some((r) => r.requestKey ?? r.events.some((event) => event.externalKey));
-    if (!keyed) {
+  private async commit(measured: readonly Measured[]): Promise<EmitAnswer[]> {
+    const requests = measured.map(({ request }) => request);
+    if (!requests.some(isKeyed)) {
       const events = requests.flatMap((request) => request.events);
       const stored = await this.insert(this.db.query, events);
       let next = 0;
@@ -129,12 +144,13 @@ export class EventIntake {
         accepted(request.events.map((event) => ({ event, stored: stored[next++] as StoredEvent }))),
       );
     }
-    return this.db.transaction((query) => this.commitKeyed(query, requests));
+    return this.db.transaction((query) => this.commitKeyed(query, measured));
   }
 
-  private async commitKeyed(query: Query, requests: readonly EmitRequest[]): Promise<CommitAnswer[]> {
+  private async commitKeyed(query: Query, measured: readonly Measured[]): Promise<EmitAnswer[]> {
+    const requests = measured.map(({ request }) => request);
     const ledger = await KeyLedger.open(query, requests);
-    const plans = requests.map((request) => planRequest(ledger, request));
+    const plans = measured.map((one) => planRequest(ledger, one));
 
     const fresh = plans.flatMap((plan) =>
       'events' in plan ? plan.events.filter((e) => e.kind === 'new') : [],
@@ -153,12 +169,13 @@ export class EventIntake {
     return answers;
   }
 
-  private async insert(query: Query, events: readonly EmittedEvent[]): Promise<StoredEvent[]> {
-    const stored = await insertEvents(this.db, query, events, this.options.offerAfterMs());
-    const deliveries = stored.reduce((sum, event) => sum + event.matchedSubscriptions, 0);
-    this.fanOut = deliveries / Math.max(1, events.length);
-    return stored;
+  private insert(query: Query, events: readonly EmittedEvent[]): Promise<StoredEvent[]> {
+    return insertEvents(this.db, query, events, this.options.offerAfterMs());
   }
+}
+
+function isKeyed({ requestKey, events }: EmitRequest): boolean {
+  return requestKey !== null || events.some((event) => event.externalKey !== null);
 }
 
 function sizeOf({ request: { events }, deliveries }: Measured): Size {
@@ -178,6 +195,7 @@ type Planned =
 type Plan =
   | { conflict: { index: number | null } }
   | { replay: EmitResult[] }
+  | { tooWide: { deliveries: number } }
   | { sameAs: Plan }
   | { events: Planned[] };
 
@@ -229,11 +247,11 @@ class KeyLedger {
   }
 
   /** Stores the answers under the keys that were used, and gives back those that a refused request took. */
-  async close(query: Query, requests: readonly EmitRequest[], answers: readonly CommitAnswer[]): Promise<void> {
+  async close(query: Query, requests: readonly EmitRequest[], answers: readonly EmitAnswer[]): Promise<void> {
     const toStore = new Map<string, { digest: Buffer; response: Buffer }>();
     requests.forEach((request, r) => {
-      const answer = answers[r] as CommitAnswer;
-      if ('conflict' in answer) return;
+      const answer = answers[r] as EmitAnswer;
+      if (!('accepted' in answer)) return;
       const store = (key: KeyToTake | null, results: readonly EmitResult[]) => {
         if (!key) return;
         const hex = key.digest.toString('hex');
@@ -259,7 +277,7 @@ function keysOf(request: EmitRequest): KeyToTake[] {
 }
 
 /** Decides one request; takes keys in the ledger only when the whole request stands. */
-function planRequest(ledger: KeyLedger, request: EmitRequest): Plan {
+function planRequest(ledger: KeyLedger, { request, deliveries }: Measured): Plan {
   if (request.requestKey) {
     const seen = ledger.look(request.requestKey);
     if (seen === 'conflict') return { conflict: { index: null } };
@@ -288,6 +306,9 @@ function planRequest(ledger: KeyLedger, request: EmitRequest): Plan {
       );
     }
   }
+  if (deliveries > MAX_BATCH_DELIVERIES && events.some(({ kind }) => kind === 'new')) {
+    return { tooWide: { deliveries } };
+  }
   const plan: Plan = { events };
   for (const { key, planned } of own.values()) ledger.use(key, planned);
   if (request.requestKey) ledger.use(request.requestKey, plan);
@@ -295,10 +316,10 @@ function planRequest(ledger: KeyLedger, request: EmitRequest): Plan {
 }
 
 /** Every plan's answer, once the new events are stored. */
-function resolveInOrder(plans: readonly Plan[]): CommitAnswer[] {
-  const answers = new Map<Plan, CommitAnswer>();
-  const resolve = (plan: Plan): CommitAnswer => {
-    if ('conflict' in plan) return plan;
+function resolveInOrder(plans: readonly Plan[]): EmitAnswer[] {
+  const answers = new Map<Plan, EmitAnswer>();
+  const resolve = (plan: Plan): EmitAnswer => {
+    if ('conflict' in plan || 'tooWide' in plan) return plan;
     if ('replay' in plan) return { accepted: plan.replay.map(asDuplicate), deliveryIds: [], replayed: true };
     if ('sameAs' in plan) {
       const first = answers.get(plan.sameAs) ?? resolve(plan.sameAs);
@@ -325,7 +346,7 @@ function resolveInOrder(plans: readonly Plan[]): CommitAnswer[] {
   });
 }
 
-function accepted(stored: { event: EmittedEvent; stored: StoredEvent }[]): CommitAnswer {
+function accepted(stored: { event: EmittedEvent; stored: StoredEvent }[]): EmitAnswer {
   return {
     accepted: stored.map((entry) => resultOf(entry.event, entry.stored)),
     deliveryIds: stored.flatMap((entry) => entry.stored.deliveryIds),

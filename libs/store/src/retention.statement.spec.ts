@@ -445,7 +445,8 @@ describe('endWithoutPayload', () => {
     for (const { deliveryId } of claims) await change(deliveryId, IN_FLIGHT);
     await db.query({ text: 'delete from posthorn.payloads where event_id = $1', values: [gone.eventId] });
 
-    expect(await endWithoutPayload(db, claims)).toBe(1);
+    expect(await endWithoutPayload(db, claims)).toEqual({ expired: 1, kept: 1 });
+    expect(await endWithoutPayload(db, claims.slice(0, 1))).toEqual({ expired: 0, kept: 0 });
     expect(await state(gone.deliveryId)).toBe('expired');
     expect(await state(there.deliveryId)).toBe('in_flight');
   });

@@ -219,7 +219,7 @@ export const errorCodes = {
     status: 422,
     title: 'The batch makes too many deliveries',
     meaning:
-      'A request of several events is stored as a whole, with a delivery for each subscription that matches each of them: together at most 50,000. Send fewer events at once; a single event is never refused for this.',
+      'A request of several events is stored as a whole, with a delivery for each subscription that matches each of them: together at most 50,000, where a subscription with two patterns that match counts twice. Send fewer events at once; a single event is never refused for this.',
   },
   external_id_reused: {
     status: 422,

@@ -8,34 +8,35 @@ import { readyAgain } from './flow-limits.js';
 import { endedAs, logFinished } from './log-finished.js';
 
 type EndedRow = PastDelivery & { final_state: FinishedState };
+/** One row at least: without an id when nothing ended. */
+type Row = (EndedRow | { id: null }) & { kept: number };
 
 /**
  * Ends claimed deliveries whose payload is not there any more: `cancelled` when it was erased, else `expired`, which is
  * announced in the same transaction; a resend of one that had finished gives it back what it was. A claim that was lost
  * meanwhile is left alone, and so is one whose payload is there after all: whatever its worker saw, its lease ends. Returns
- * how many expired.
+ * how many expired, and how many were kept for their payload.
  *
  * Locks: deliveries, flows, replays, each in order of their ids. Indexes: the primary keys.
  */
 export async function endWithoutPayload(
   db: Database,
   claims: readonly Pick<Lease, 'deliveryId' | 'attemptNumber'>[],
-): Promise<number> {
+): Promise<{ expired: number; kept: number }> {
   return db.transaction(async (query) => {
-    const ended = await query<EndedRow>({
+    const rows = await query<Row>({
       name: 'end-without-payload',
       text: `
         with claim as materialized (
-          select d.id
+          -- a value and not "exists", which would become a join with the whole table
+          select d.id, (select true from posthorn.payloads p where p.event_id = d.event_id limit 1) is not null as kept
             from unnest($1::uuid[], $2::int[]) as c (id, number)
             join posthorn.open_deliveries d on ${isKeyOf('d.id', 'c.id')}
            where d.state = 'in_flight' and d.attempt_number = c.number
-             -- a value and not "exists", which would become a join with the whole table
-             and (select true from posthorn.payloads p where p.event_id = d.event_id limit 1) is null
            order by c.id
              for no key update of d
         ), ended as (
-          delete from posthorn.open_deliveries d using claim where ${isKeyOf('d.id', 'claim.id')}
+          delete from posthorn.open_deliveries d using claim where ${isKeyOf('d.id', 'claim.id')} and not claim.kept
           returning d.*
         ), flow as materialized (
           select f.subscription_id from posthorn.flows f
@@ -58,13 +59,13 @@ export async function endWithoutPayload(
             from ended d
             left join lateral (select payload_erased_at from posthorn.events where id = d.event_id limit 1) e on true
         ), ${logFinished('final')}
-        select id, event_id, event_type, subscription_id, tenant, attempt_number, last_outcome, last_status_code,
-               final_state, restore_state
-          from final`,
+        select f.id, f.event_id, f.event_type, f.subscription_id, f.tenant, f.attempt_number, f.last_outcome,
+               f.last_status_code, f.final_state, f.restore_state, c.kept
+          from (select count(*) filter (where kept)::int as kept from claim) c left join final f on true`,
       values: [claims.map((claim) => claim.deliveryId), claims.map((claim) => claim.attemptNumber)],
     });
-    const expired = ended.filter((row) => row.final_state === 'expired');
+    const expired = rows.filter((row) => row.id !== null).filter((row) => row.final_state === 'expired');
     await insertOperationalEvents(db, query, expiredEvents(expired));
-    return expired.length;
+    return { expired: expired.length, kept: rows[0]?.kept ?? 0 };
   });
 }
