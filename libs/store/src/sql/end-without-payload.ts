@@ -8,8 +8,7 @@ import { readyAgain } from './flow-limits.js';
 import { endedAs, logFinished } from './log-finished.js';
 
 type EndedRow = PastDelivery & { final_state: FinishedState };
-/** One row at least: without an id when nothing ended. */
-type Row = (EndedRow | { id: null }) & { kept: number };
+type KeptRow = { final_state: null };
 
 /**
  * Ends claimed deliveries whose payload is not there any more: `cancelled` when it was erased, else `expired`, which is
@@ -24,7 +23,7 @@ export async function endWithoutPayload(
   claims: readonly Pick<Lease, 'deliveryId' | 'attemptNumber'>[],
 ): Promise<{ expired: number; kept: number }> {
   return db.transaction(async (query) => {
-    const rows = await query<Row>({
+    const rows = await query<EndedRow | KeptRow>({
       name: 'end-without-payload',
       text: `
         with claim as materialized (
@@ -59,13 +58,15 @@ export async function endWithoutPayload(
             from ended d
             left join lateral (select payload_erased_at from posthorn.events where id = d.event_id limit 1) e on true
         ), ${logFinished('final')}
-        select f.id, f.event_id, f.event_type, f.subscription_id, f.tenant, f.attempt_number, f.last_outcome,
-               f.last_status_code, f.final_state, f.restore_state, c.kept
-          from (select count(*) filter (where kept)::int as kept from claim) c left join final f on true`,
+        select id, event_id, event_type, subscription_id, tenant, attempt_number, last_outcome, last_status_code,
+               final_state, restore_state
+          from final
+        union all
+        select id, null, null, null, null, null, null, null, null, null from claim where kept`,
       values: [claims.map((claim) => claim.deliveryId), claims.map((claim) => claim.attemptNumber)],
     });
-    const expired = rows.filter((row) => row.id !== null).filter((row) => row.final_state === 'expired');
+    const expired = rows.filter((row): row is EndedRow => row.final_state === 'expired');
     await insertOperationalEvents(db, query, expiredEvents(expired));
-    return { expired: expired.length, kept: rows[0]?.kept ?? 0 };
+    return { expired: expired.length, kept: rows.filter((row) => row.final_state === null).length };
   });
 }
