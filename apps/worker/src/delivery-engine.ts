@@ -90,7 +90,13 @@ export class DeliveryEngine {
         options.metrics.claimed(ids.length, leases);
         return leases;
       },
-      begin: (leases, claimedAtMs) => void this.attemptAll(leases, claimedAtMs),
+      begin: (leases, claimedAtMs) => {
+        // Apart, so that nobody waits for room behind suspect ones.
+        for (const suspect of [false, true]) {
+          const ofKind = leases.filter((lease) => lease.suspect === suspect);
+          if (ofKind.length > 0) void this.attemptAll(ofKind, suspect, claimedAtMs);
+        }
+      },
       onError: (error) => this.complaints.tell('claim.failed', error),
     });
     this.results = new GroupCommit({
@@ -182,11 +188,11 @@ export class DeliveryEngine {
    * Fetches what the leases need, once for all of them, and starts their attempts: what has large payloads part by part.
    * What could not begin in time is given back. Never throws, nor do those.
    */
-  private async attemptAll(leases: readonly Lease[], claimedAtMs: number): Promise<void> {
+  private async attemptAll(leases: readonly Lease[], suspect: boolean, claimedAtMs: number): Promise<void> {
     let begun = 0;
     try {
       const subscriptions = await this.book.open(leases);
-      while (begun < leases.length && (await this.mayRead(claimedAtMs))) {
+      while (begun < leases.length && (await this.mayRead(suspect, claimedAtMs))) {
         const part = nextPart(leases, begun, MAX_READ_BYTES);
         const payloads = await readPayloads(this.db, [...new Set(part.map((lease) => lease.eventId))]);
         begun += part.length;
@@ -202,15 +208,12 @@ export class DeliveryEngine {
     if (begun === leases.length) return;
     const left = leases.slice(begun);
     await this.release(left);
-    for (const lease of left) {
-      this.slots.read(lease);
-      this.slots.release(lease);
-    }
+    for (const lease of left) this.slots.release(lease);
   }
 
   /** Waits for room to read more payloads; false when it is too late by then. */
-  private async mayRead(claimedAtMs: number): Promise<boolean> {
-    while (!this.slots.hasRoomToRead() && !this.isTooLate(claimedAtMs)) {
+  private async mayRead(suspect: boolean, claimedAtMs: number): Promise<boolean> {
+    while (!this.slots.hasRoomToRead(suspect) && !this.isTooLate(claimedAtMs)) {
       const leftMs = claimedAtMs + this.latestBeginMs() - performance.now();
       await Promise.race([this.slots.changed(), delay(Math.max(1, leftMs), undefined, { ref: false })]);
     }

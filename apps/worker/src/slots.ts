@@ -6,7 +6,8 @@ const HANGING_MS = 1000;
 const SUSPECT_SHARE = 0.5;
 
 /**
- * What a worker may have in flight at once, in deliveries and in payload bytes, and who has it.
+ * What a worker may have in flight at once, in deliveries and in payload bytes, and who has it. Suspect subscriptions may
+ * have their part of both, so that neither places nor memory are all theirs.
  *
  * Deliveries are reserved before they are claimed. Bytes are only known afterwards, so the last claim may
  * exceed their bound by what it brought; nothing more is claimed until it is met again, and payloads are only read while
@@ -14,9 +15,9 @@ const SUSPECT_SHARE = 0.5;
  */
 export class Slots {
   private deliveries = 0;
-  private bytes = 0;
-  /** Of `bytes`, those of payloads that were not read yet. */
-  private unread = 0;
+  private readonly bytes = { suspect: 0, other: 0 };
+  /** Of `bytes`, those of payloads that were read. */
+  private readonly readBytes = { suspect: 0, other: 0 };
   /** Since when each is being attempted; Infinity: not yet. */
   private readonly taken = new Map<Lease, number>();
   private waiters: (() => void)[] = [];
@@ -28,7 +29,7 @@ export class Slots {
 
   /** How many deliveries could be claimed now. */
   free(): number {
-    return this.bytes >= this.maxBytes ? 0 : Math.max(0, this.maxDeliveries - this.deliveries);
+    return this.bytes.other >= this.maxBytes ? 0 : Math.max(0, this.maxDeliveries - this.deliveries);
   }
 
   inFlight(): number {
@@ -43,27 +44,28 @@ export class Slots {
   take(reserved: number, leases: readonly Lease[]): void {
     for (const lease of leases) {
       this.taken.set(lease, Infinity);
-      this.bytes += lease.payloadBytes;
-      this.unread += lease.payloadBytes;
+      this.bytes[kindOf(lease)] += lease.payloadBytes;
     }
     this.giveBack(reserved - leases.length);
   }
 
-  /** Whether more payloads may be read into memory. */
-  hasRoomToRead(): boolean {
-    return this.bytes - this.unread < this.maxBytes;
+  /** Whether more payloads may be read into memory: of suspect subscriptions, or of others. */
+  hasRoomToRead(suspect: boolean): boolean {
+    const { suspect: ofSuspects, other } = this.readBytes;
+    return suspect ? ofSuspects < this.maxBytes * SUSPECT_SHARE : ofSuspects + other < this.maxBytes;
   }
 
-  /** Its payload was read, and its attempt begins; or it is not going to be. */
+  /** Its payload was read, and its attempt begins. */
   read(lease: Lease): void {
-    this.unread -= lease.payloadBytes;
+    this.readBytes[kindOf(lease)] += lease.payloadBytes;
     this.taken.set(lease, performance.now());
   }
 
-  /** After `read`. */
   release(lease: Lease): void {
+    const wasRead = this.taken.get(lease) !== Infinity;
     this.taken.delete(lease);
-    this.bytes -= lease.payloadBytes;
+    this.bytes[kindOf(lease)] -= lease.payloadBytes;
+    if (wasRead) this.readBytes[kindOf(lease)] -= lease.payloadBytes;
     this.giveBack(1);
   }
 
@@ -77,7 +79,8 @@ export class Slots {
       if (hangs) hanging.add(lease.subscriptionId);
       if (hangs || lease.suspect) held += 1;
     }
-    const room = Math.max(0, Math.floor(this.maxDeliveries * SUSPECT_SHARE) - held);
+    const hasBytes = this.bytes.suspect < this.maxBytes * SUSPECT_SHARE;
+    const room = hasBytes ? Math.max(0, Math.floor(this.maxDeliveries * SUSPECT_SHARE) - held) : 0;
     return { room, subscriptionIds: [...hanging] };
   }
 
@@ -97,4 +100,8 @@ export class Slots {
     this.deliveries -= deliveries;
     this.wake();
   }
+}
+
+function kindOf({ suspect }: Lease): 'suspect' | 'other' {
+  return suspect ? 'suspect' : 'other';
 }
