@@ -119,7 +119,9 @@ export class EventIntake {
   }
 
   private async emitOne(request: EmitRequest, withinMs: number): Promise<EmitAnswer> {
-    const answer = await this.group.submit({ request, deliveries: Math.ceil(this.fanOut) }, withinMs);
+    // A guess may fill a group, and refuses nobody.
+    const deliveries = Math.min(Math.ceil(this.fanOut), MAX_GROUP.rows);
+    const answer = await this.group.submit({ request, deliveries }, withinMs);
     const seen = 'accepted' in answer ? answer.accepted[0]?.matchedSubscriptions : undefined;
     if (seen !== undefined) this.fanOut += (seen - this.fanOut) / FAN_OUT_OVER;
     return answer;
