@@ -1,8 +1,8 @@
 // The producer: emits events at the times it was given, whatever becomes of the earlier ones. A part, see part.mjs.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Pool } from 'undici';
 import { benchData, EVENT_TYPE } from './bench-event.mjs';
 import { nowMs } from './clock.mjs';
+import { HttpClient } from './http-client.mjs';
 import { serve } from './part.mjs';
 import { percentile } from './statistics.mjs';
 
@@ -12,23 +12,7 @@ const MAX_OPEN_CALLS = 10_000;
 const AGAIN_AFTER_MS = 100;
 const MAX_TRIES = 50;
 
-let pool;
-let headers;
-
-/** Posts one body; the status of the answer, 0 when there was none. */
-function post(body, then) {
-  let status = 0;
-  pool.dispatch(
-    { path: '/v1/events', method: 'POST', headers, body },
-    {
-      onRequestStart: () => undefined,
-      onResponseStart: (_, code) => (status = code),
-      onResponseData: () => undefined,
-      onResponseEnd: () => then(status),
-      onResponseError: () => then(0),
-    },
-  );
-}
+let client;
 
 const event = (tenant, stream, n, dueMs, body) =>
   `{"type":"${EVENT_TYPE}","tenant":"${tenant}","data":${benchData(stream, n, dueMs, body)}}`;
@@ -53,7 +37,7 @@ class Calls {
     this.sent += 1;
     this.open += 1;
     this.#lateMs.push(nowMs() - dueMs);
-    post(body, (status) => {
+    client.post(body, (status) => {
       this.open -= 1;
       this.#tookMs.push(nowMs() - dueMs);
       if (status === 202) this.accepted += 1;
@@ -83,10 +67,10 @@ let credit = { received: 0, pump: () => undefined };
 
 serve(
   {
-    async connect({ baseUrl, key, connections }) {
-      await pool?.destroy();
-      pool = new Pool(baseUrl, { connections, pipelining: 1 });
-      headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+    connect({ baseUrl, key, connections }) {
+      client?.close();
+      const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+      client = new HttpClient({ baseUrl, path: '/v1/events', headers, connections });
     },
 
     /** `rate` events a second, one per call, evenly spaced, from `startMs` on for `durationMs`. */
@@ -159,7 +143,7 @@ serve(
           const size = Math.min(batch, events - call * batch);
           const members = callOf(tenant, stream, call * batch, size, dueMs, body);
           for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-            if ((await new Promise((resolve) => post(members, resolve))) === 202) {
+            if ((await new Promise((resolve) => client.post(members, resolve))) === 202) {
               accepted += size;
               lastAcceptedMs = nowMs();
               tookMs.push(lastAcceptedMs - dueMs);
