@@ -1,5 +1,5 @@
 import { nowMs } from './clock.mjs';
-import { cpuBetween, readArrivals, untilMs } from './measure.mjs';
+import { collectArrivals, cpuBetween, untilMs } from './measure.mjs';
 
 /** So many events are on their way at once: enough to keep every process busy, too few to queue up for long. */
 const WINDOW = 1000;
@@ -7,7 +7,8 @@ const PROGRESS_EVERY_MS = 5;
 
 /**
  * Events for as long as one likes as fast as they are delivered: each that arrives lets the next one be emitted.
- * `rate` is of deliveries, `callRate` of calls, both per second; `cpu` as cpuBetween has it.
+ * `rate` is of deliveries, `callRate` of calls, both per second; `cpu` as cpuBetween has it. Throws when one that was
+ * accepted does not come.
  *
  * @param {{ generator, receiver, pids }} bench
  * @param {{ stream: string, tenant: string, body: number | 'github', batch?: number, fanOut?: number,
@@ -32,7 +33,7 @@ export async function atFullLoad(
     untilMs(toMs),
   ]);
   await receiver.ask('tellProgress');
-  const arrivals = readArrivals(await receiver.ask('collect', { stream }));
+  const { arrivals } = await collectArrivals(receiver, { stream, events: calls.accepted * batch, fanOut });
   const came = arrivals.filter(({ atMs }) => atMs >= fromMs && atMs < toMs).length;
   const rate = (came * 1000) / measureMs;
   return { rate, callRate: rate / fanOut / batch, calls, cpu };

@@ -2,8 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { nowMs } from './clock.mjs';
 import { cpuMsOf, machineCpuMs } from './cpu.mjs';
 import { percentile } from './statistics.mjs';
+import { Refusal } from '../scripts/repository.mjs';
 
 const ASK_EVERY_MS = 20;
+/** What was accepted may take this long to come, when nothing more is emitted. */
+const DRAIN_MS = 10_000;
 
 export const untilMs = (momentMs) => sleep(Math.max(0, momentMs - nowMs()));
 
@@ -23,6 +26,25 @@ export async function waitForArrivals(receiver, { stream, count, boundMs }) {
   const endMs = nowMs() + boundMs;
   while ((await receiver.ask('count', { stream })) < count && nowMs() < endMs) await sleep(ASK_EVERY_MS);
   return nowMs();
+}
+
+/**
+ * Waits for what is still on its way, and collects all that came of a stream of which `events` were accepted.
+ *
+ * @throws Refusal when one of them has not come within `DRAIN_MS`: what loses deliveries has no speed
+ */
+export async function collectArrivals(receiver, { stream, events, fanOut = 1 }) {
+  const endedMs = await waitForArrivals(receiver, { stream, count: events, boundMs: DRAIN_MS });
+  const arrivals = readArrivals(await receiver.ask('collect', { stream }));
+  const missing = events * fanOut - arrivals.length;
+  const unseen = events - arrivals.filter(({ first }) => first).length;
+  if (unseen > 0 || missing > 0) {
+    throw new Refusal(
+      `${stream}: ${events} events were accepted, for ${fanOut} subscriptions each; ` +
+        `${Math.max(unseen, Math.ceil(missing / fanOut))} of them did not come within ${DRAIN_MS / 1000} s`,
+    );
+  }
+  return { arrivals, endedMs };
 }
 
 /**

@@ -3,7 +3,7 @@ import { atFullLoad } from './full-load.mjs';
 import { EVENT_TYPE } from './bench-event.mjs';
 import { nowMs } from './clock.mjs';
 import { startDeployment } from './deployment.mjs';
-import { cpuBetween, readArrivals, streamFigures, untilMs, waitForArrivals } from './measure.mjs';
+import { collectArrivals, cpuBetween, readArrivals, streamFigures, untilMs } from './measure.mjs';
 import { startPart } from './part.mjs';
 import { compareFigure, FIGURES, readFigure } from './speed-figures.mjs';
 import { median } from './statistics.mjs';
@@ -24,7 +24,6 @@ const MAX_IN_FLIGHT = 500;
 
 const OPEN_LOOP_RATE = 300;
 const LEAD_MS = 300;
-const DRAIN_MS = 10_000;
 const WARM_UP_MS = 1000;
 /** Compilers, caches and the slow start of a new subscription take about this long. */
 const FIRST_WARM_UP_MS = 5000;
@@ -219,8 +218,7 @@ async function latency(side, { name, warmUpMs, measureMs }) {
     }),
     cpuBetween(side.pids, fromMs, toMs),
   ]);
-  const endedMs = await waitForArrivals(receiver, { stream: name, count: calls.events, boundMs: DRAIN_MS });
-  const arrivals = readArrivals(await receiver.ask('collect', { stream: name }));
+  const { arrivals, endedMs } = await collectArrivals(receiver, { stream: name, events: calls.accepted });
   const figures = streamFigures(arrivals, { startMs, rate: OPEN_LOOP_RATE, fromMs, toMs, endedMs });
   return { ...figures, calls, cpu, cpuUs: cpuPer(OPEN_LOOP_RATE, cpu) };
 }
