@@ -8,10 +8,11 @@ import { installIfNeeded } from '../scripts/install-if-needed.mjs';
 import { main, Refusal, ROOT } from '../scripts/repository.mjs';
 import { describeMachine } from './machine.mjs';
 
-const HELP = `npm run bench -- [speed | fair | --long] [options]
+const HELP = `npm run bench -- [speed | fair | soak | --long] [options]
 
   speed   how fast is it, beside bare sending and beside what most teams write? (both backends)
   fair    is one tenant harmed by another one whose endpoint is dead, broken or limited?
+  soak    is anything lost, mixed up or told falsely while processes are killed, frozen and stopped?
   --long  does it stay so with millions of deliveries, for minutes on end, and with a second worker? About 20 minutes
 
   --pairs N                  how often each comparison is made, interleaved (5)
@@ -19,14 +20,14 @@ const HELP = `npm run bench -- [speed | fair | --long] [options]
   --compare FILE             speed: is it better or worse than this earlier result, beyond the noise of both?
   --profile DIR              speed: where the CPU time of api, worker (*.cpuprofile) and PostgreSQL (in the result) goes
   --only LIST                speed: of the measurements only these, such as bare,one; without the table of what is promised
-  --backend redis|postgres   fair: what carries the hints (redis)
+  --backend redis|postgres   fair, soak: what carries the hints (redis)
   --neighbours LIST          fair: which of never, fails, limited (all of them)
   --backlog N                fair: events of the neighbour (20000)
   --emission SECONDS         fair: how long the neighbour takes to emit them (all of --seconds)
   --rate N                   fair: events a second of the tenant that is measured (half of its capacity, measured)
   --finished N               --long: finished deliveries (5000000)
   --open N                   --long: open deliveries (1000000)
-  --minutes N                --long: full load while memory is watched (10)
+  --minutes N                --long: full load while memory is watched (10); soak: how long events are emitted (3)
   --set NAME=VALUE           a setting of api and worker, see docs/configuration.md; may be repeated
   --out FILE                 where the result goes, as JSON (dist/bench/)
 
@@ -36,9 +37,10 @@ load generators of its own, and ends them. Nothing else should run on the machin
 
 // Imported late: they need what may have to be installed first.
 const BENCHES = {
-  speed: { seconds: '3', run: async (options) => (await import('./speed.mjs')).speed(options) },
-  long: { seconds: '5', run: async (options) => (await import('./long.mjs')).long(options) },
-  fair: { seconds: '10', run: async (options) => (await import('./fair.mjs')).fair(options) },
+  speed: { run: async (options) => (await import('./speed.mjs')).speed(options) },
+  long: { defaults: { seconds: '5' }, run: async (options) => (await import('./long.mjs')).long(options) },
+  fair: { defaults: { seconds: '10' }, run: async (options) => (await import('./fair.mjs')).fair(options) },
+  soak: { defaults: { minutes: '3' }, run: async (options) => (await import('./soak.mjs')).soak(options) },
 };
 
 /** What the bench started, the latest last. */
@@ -85,7 +87,7 @@ function readOptions() {
         long: { type: 'boolean' },
         finished: { type: 'string', default: '5000000' },
         open: { type: 'string', default: '1000000' },
-        minutes: { type: 'string', default: '10' },
+        minutes: { type: 'string' },
         set: { type: 'string', multiple: true, default: [] },
         out: { type: 'string' },
       },
@@ -98,7 +100,8 @@ function readOptions() {
   if (!Object.hasOwn(BENCHES, name) || positionals.length > 1) {
     throw new Refusal(`there is no bench "${positionals.join(' ')}": ${Object.keys(BENCHES).join(', ')}`);
   }
-  values.seconds ??= BENCHES[name].seconds;
+  const defaults = { seconds: '3', minutes: '10', ...BENCHES[name].defaults };
+  for (const [option, value] of Object.entries(defaults)) values[option] ??= value;
   if (!['redis', 'postgres'].includes(values.backend))
     throw new Refusal('--backend must be redis or postgres');
   const number = (option, min) => {

@@ -63,14 +63,18 @@ export async function startDeployment({ backend, settings, profile, say, undo })
   await runCli(['migrate'], env);
   deployment.adminKey = await createAdminKey(env);
   deployment.baseUrl = `http://127.0.0.1:${port}`;
-  for (const app of ['api', 'worker'])
-    deployment.pids[app] = startApp(deployment, app, { env, profile, undo }).pid;
+  /** Also again, after `deployment.apps[app].kill()` or `.stop()`. */
+  deployment.start = (app) => {
+    deployment.apps[app] = startApp(deployment, app, { env, profile, undo });
+    deployment.pids[app] = deployment.apps[app].pid;
+  };
+  for (const app of ['api', 'worker']) deployment.start(app);
   /** One more, with the same settings; resolves when it is ready. */
   deployment.startSecondWorker = async () => {
     const at = await freePort();
-    const { stop } = startApp(deployment, 'worker', { env: { ...env, WORKER_PORT: String(at) }, undo });
+    const worker = startApp(deployment, 'worker', { env: { ...env, WORKER_PORT: String(at) }, undo });
     await deployment.ready(`http://127.0.0.1:${at}/readyz`);
-    return { stop };
+    return worker;
   };
   await Promise.all([port, workerPort].map((at) => deployment.ready(`http://127.0.0.1:${at}/readyz`)));
 
@@ -86,6 +90,8 @@ export async function startDeployment({ backend, settings, profile, say, undo })
 class Deployment {
   /** Of everything whose CPU time counts. */
   pids = {};
+  /** The api and the worker: `{ pid, stop, kill }`. */
+  apps = {};
   baseUrl;
   /** What api and worker are configured with. */
   env;
@@ -272,6 +278,11 @@ function startApp(deployment, app, { env, profile, undo }) {
     await ended;
     clearTimeout(force);
   };
+  const kill = async () => {
+    stopping = true;
+    child.kill('SIGKILL');
+    await ended;
+  };
   undo.push(stop);
-  return { pid: child.pid, stop };
+  return { pid: child.pid, stop, kill };
 }
