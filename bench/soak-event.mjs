@@ -1,7 +1,7 @@
 // What is emitted in a soak: everything about an event follows from its tenant and its number, so that the receiver can
 // tell each byte of what it gets.
 
-export const TYPES = ['soak.order.paid', 'soak.order.shipped', 'soak.customer.created'];
+const TYPES = ['soak.order.paid', 'soak.order.shipped', 'soak.customer.created'];
 
 export const typeOf = (n) => TYPES[n % TYPES.length];
 
