@@ -1,4 +1,4 @@
-// npm run bench: how fast, and how fair. `npm run bench -- --help` says more; docs/benchmarks.md says what it means.
+// npm run bench: how fast, how fair, and whether anything is lost. `npm run bench -- --help` says more; docs/benchmarks.md says what it means.
 import '../scripts/check-node.mjs';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -4,7 +4,7 @@ import { nowMs } from './clock.mjs';
 import { atFullLoad } from './full-load.mjs';
 import { startDeployment } from './deployment.mjs';
 import { EVENT_TYPE } from './bench-event.mjs';
-import { cpuBetween, readArrivals, streamFigures, waitForArrivals } from './measure.mjs';
+import { collectArrivals, cpuBetween, readArrivals, streamFigures } from './measure.mjs';
 import { startPart } from './part.mjs';
 import { median, mostWithin } from './statistics.mjs';
 import { short, table } from './table.mjs';
@@ -19,8 +19,6 @@ const LEAD_MS = 300;
 const WARM_UP_MS = 1500;
 /** Compilers, caches and the slow start of a new subscription take about this long. */
 const CAPACITY_WARM_UP_MS = 7000;
-/** How long the bench waits for what B has not got yet. */
-const DRAIN_MS = 10_000;
 const CONNECTIONS = { a: 8, b: 256 };
 
 const RATE_LIMIT = { count: 10, perMs: 1000 };
@@ -124,9 +122,8 @@ async function measure(bench, { name, rate, seconds, neighbour, backlog, emissio
     cpuBetween(bench.pids, fromMs, toMs),
     neighbour && emitBacklog(bench, { name, neighbour, backlog, fromMs, overMs: emissionMs }),
   ]);
-  const endedMs = await waitForArrivals(receiver, { stream, count: calls.events, boundMs: DRAIN_MS });
-  const arrivals = readArrivals(await receiver.ask('collect', { stream }));
-  const during = (from, to) => streamFigures(arrivals, { startMs, rate, fromMs: from, toMs: to, endedMs });
+  const arrivals = await collectArrivals(receiver, { stream, calls });
+  const during = (from, to) => streamFigures(arrivals, { startMs, rate, fromMs: from, toMs: to });
   const figures = { ...during(fromMs, toMs), calls, cpu };
   if (!a) return figures;
   const emittedMs = Math.min(a.lastAcceptedMs, toMs);
@@ -206,7 +203,6 @@ function compare(neighbour, allPairs) {
       pairs,
       ({ alone, beside }) => beside.whileAWaits && beside.whileAWaits.latencyMs.p99 / alone.latencyMs.p99,
     ),
-    missing: pairs.reduce((sum, { beside }) => sum + beside.missing, 0),
     a: {
       accepted: over(pairs, ({ beside }) => beside.a.accepted),
       attempts: over(pairs, ({ beside }) => beside.a.attempts),

@@ -7,8 +7,8 @@ const PROGRESS_EVERY_MS = 5;
 
 /**
  * Events for as long as one likes as fast as they are delivered: each that arrives lets the next one be emitted.
- * `rate` is of deliveries, `callRate` of calls, both per second; `cpu` as cpuBetween has it. Throws when one that was
- * accepted does not come.
+ * `rate` is of deliveries, `callRate` of calls, both per second; `cpu` as cpuBetween has it. Throws when one is
+ * refused or does not come.
  *
  * @param {{ generator, receiver, pids }} bench
  * @param {{ stream: string, tenant: string, body: number | 'github', batch?: number, fanOut?: number,
@@ -33,7 +33,7 @@ export async function atFullLoad(
     untilMs(toMs),
   ]);
   await receiver.ask('tellProgress');
-  const { arrivals } = await collectArrivals(receiver, { stream, events: calls.accepted * batch, fanOut });
+  const arrivals = await collectArrivals(receiver, { stream, calls, batch, fanOut });
   const came = arrivals.filter(({ atMs }) => atMs >= fromMs && atMs < toMs).length;
   const rate = (came * 1000) / measureMs;
   return { rate, callRate: rate / fanOut / batch, calls, cpu };

@@ -37,7 +37,7 @@ export class HttpClient {
   }
 
   #send(connection, body, then) {
-    const used = connection ?? this.#connect();
+    const used = connection?.socket.writable ? connection : this.#connect(); // it may have ended while idle
     used.then = then;
     used.socket.write(`${this.#head}${Buffer.byteLength(body)}${END_OF_HEAD}${body}`);
   }
@@ -70,10 +70,9 @@ export class HttpClient {
   #answered(connection, status) {
     const { then } = connection;
     connection.then = undefined;
-    const usable = connection.socket.writable ? connection : undefined;
     const next = this.#waiting.shift();
-    if (next) this.#send(usable, next.body, next.then);
-    else this.#idle.push(usable);
+    if (next) this.#send(connection, next.body, next.then);
+    else this.#idle.push(connection);
     then(status);
   }
 }

@@ -21,56 +21,50 @@ export function readArrivals(rows) {
   });
 }
 
-/** Waits until `count` events of the stream have come, at most `boundMs`; the moment at which it stopped waiting. */
-export async function waitForArrivals(receiver, { stream, count, boundMs }) {
-  const endMs = nowMs() + boundMs;
-  while ((await receiver.ask('count', { stream })) < count && nowMs() < endMs) await sleep(ASK_EVERY_MS);
-  return nowMs();
-}
-
 /**
- * Waits for what is still on its way, and collects all that came of a stream of which `events` were accepted.
+ * Waits for what is still on its way, and collects all that came of a stream: of `calls` (as the load generator has them)
+ * of `batch` events each, for `fanOut` receivers.
  *
- * @throws Refusal when one of them has not come within `DRAIN_MS`: what loses deliveries has no speed
+ * @throws Refusal when a call was refused, or something has not come within `withinMs`: what refuses or loses events has
+ *   no speed
  */
-export async function collectArrivals(receiver, { stream, events, fanOut = 1 }) {
-  const endedMs = await waitForArrivals(receiver, { stream, count: events, boundMs: DRAIN_MS });
-  const arrivals = readArrivals(await receiver.ask('collect', { stream }));
-  const missing = events * fanOut - arrivals.length;
-  const unseen = events - arrivals.filter(({ first }) => first).length;
-  if (unseen > 0 || missing > 0) {
-    throw new Refusal(
-      `${stream}: ${events} events were accepted, for ${fanOut} subscriptions each; ` +
-        `${Math.max(unseen, Math.ceil(missing / fanOut))} of them did not come within ${DRAIN_MS / 1000} s`,
-    );
+export async function collectArrivals(
+  receiver,
+  { stream, calls, batch = 1, fanOut = 1, withinMs = DRAIN_MS },
+) {
+  if (calls.refused > 0) {
+    throw new Refusal(`${stream}: ${calls.refused} calls were refused: ${JSON.stringify(calls.byStatus)}`);
   }
-  return { arrivals, endedMs };
+  const owed = calls.accepted * batch * fanOut;
+  const endMs = nowMs() + withinMs;
+  let came;
+  while ((came = await receiver.ask('count', { stream })) < owed) {
+    if (nowMs() > endMs) {
+      throw new Refusal(
+        `${stream}: of ${owed} deliveries ${owed - came} did not come within ${withinMs / 1000} s`,
+      );
+    }
+    await sleep(ASK_EVERY_MS);
+  }
+  return readArrivals(await receiver.ask('collect', { stream }));
 }
 
 /**
- * What a stream at `rate` from `startMs` on got between `fromMs` and `toMs`.
- *
- * Latency is from the moment at which an event was to be emitted to its first arrival. One that had not come when the
- * bench stopped waiting (`endedMs`) counts with the time it had waited until then, so a percentile among those is a
- * lower bound.
+ * What a stream at `rate` from `startMs` on got between `fromMs` and `toMs`, all of which came. Latency is from the moment
+ * at which an event was to be emitted to its first arrival.
  */
-export function streamFigures(arrivals, { startMs, rate, fromMs, toMs, endedMs }) {
+export function streamFigures(arrivals, { startMs, rate, fromMs, toMs }) {
   const firstN = Math.ceil(((fromMs - startMs) * rate) / 1000);
   const lastN = Math.ceil(((toMs - startMs) * rate) / 1000) - 1;
-  const took = new Map();
+  const tookMs = [];
   let inTime = 0;
   for (const { n, dueMs, atMs, first } of arrivals) {
     if (!first) continue;
     if (atMs >= fromMs && atMs < toMs) inTime += 1;
-    if (n >= firstN && n <= lastN) took.set(n, atMs - dueMs);
-  }
-  const tookMs = [];
-  for (let n = firstN; n <= lastN; n += 1) {
-    tookMs.push(took.get(n) ?? endedMs - (startMs + (n * 1000) / rate));
+    if (n >= firstN && n <= lastN) tookMs.push(atMs - dueMs);
   }
   return {
     events: tookMs.length,
-    missing: tookMs.length - took.size,
     deliveredPerSecond: (inTime * 1000) / (toMs - fromMs),
     latencyMs: {
       p50: percentile(tookMs, 0.5),

@@ -1,7 +1,7 @@
 // The receiver: says nothing more than it must, so that what is measured is the sender. A part, see part.mjs.
 //
 // It reads HTTP/1.1 by hand: requests with a content-length, one after the other on a connection. How it behaves is
-// in the path: /ok, /500, /never, /slow/<milliseconds>.
+// in the path: /ok, /500, /never, /slow/<milliseconds>. /ok/<number> is one of up to 16 that get the same events.
 import { createServer } from 'node:net';
 import { readStamp } from './bench-event.mjs';
 import { nowMs } from './clock.mjs';
@@ -11,22 +11,25 @@ const OK = Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
 const FAILED = Buffer.from('HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n');
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 const STAMP_WITHIN_BYTES = 256;
+const OK_PATH = '/ok';
 const NOTHING = Buffer.alloc(0);
 
 /** Every request that came for a stream: its number there, when it was to be emitted, when it was here. */
 class Arrivals {
   #rows = new Float64Array(3 * 4096);
-  #known = new Uint8Array(4096);
+  /** By number, a bit for each receiver that it came to. */
+  #known = new Uint16Array(4096);
   count = 0;
+  /** Without those that came to the same receiver again. */
   distinct = 0;
 
-  add(n, dueMs, atMs) {
+  add(n, to, dueMs, atMs) {
     if ((this.count + 1) * 3 > this.#rows.length) this.#rows = grown(this.#rows, this.#rows.length * 2);
     if (n >= this.#known.length) this.#known = grown(this.#known, 2 * (n + 1));
     this.#rows.set([n, dueMs, atMs], this.count * 3);
     this.count += 1;
-    if (this.#known[n] === 0) {
-      this.#known[n] = 1;
+    if ((this.#known[n] & (1 << to)) === 0) {
+      this.#known[n] |= 1 << to;
       this.distinct += 1;
     }
   }
@@ -47,8 +50,10 @@ const streams = new Map();
 
 function take(path, body, socket) {
   const stamp = readStamp(body.latin1Slice(0, STAMP_WITHIN_BYTES));
-  if (stamp) streams.get(stamp.stream)?.add(stamp.n, stamp.dueMs, nowMs());
-  if (path === '/ok') socket.write(OK);
+  const isOk = path.startsWith(OK_PATH);
+  const to = isOk ? Number(path.slice(OK_PATH.length + 1)) : 0;
+  if (stamp) streams.get(stamp.stream)?.add(stamp.n, to, stamp.dueMs, nowMs());
+  if (isOk) socket.write(OK);
   else if (path === '/500') socket.write(FAILED);
   else if (path.startsWith('/slow/')) {
     setTimeout(() => socket.writable && socket.write(OK), Number(path.slice('/slow/'.length)));

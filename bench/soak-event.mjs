@@ -32,8 +32,8 @@ export function dataText(tenant, n) {
   return `{"tenant":"${tenant}","n":${n}, "odd":${ODDITIES[n % ODDITIES.length]},"text":"${TEXT.slice(from, from + size)}"}`;
 }
 
-/** Finds them near the start of a delivered body. */
+/** Finds them, and the event's timestamp, at the start of a delivered body. */
 export function readOrigin(text) {
-  const found = /"data":\{"tenant":"([^"]+)","n":(\d+),/.exec(text);
-  return found && { tenant: found[1], n: Number(found[2]) };
+  const found = /^\{"type":"[^"]*","timestamp":"([^"]+)","data":\{"tenant":"([^"]+)","n":(\d+),/.exec(text);
+  return found && { timestamp: found[1], tenant: found[2], n: Number(found[3]) };
 }

@@ -1,13 +1,13 @@
-// The receiver of a soak: looks at every byte and every signature, and keeps count of what came to whom. A part, see
-// part.mjs. How it behaves is in the path, `/<behaviour>/<subscription>`; whatever it refuses, it takes when it comes again.
+// The receiver of a soak: looks at every byte and every signature, and keeps count of what came and what it answered. A
+// part, see part.mjs. How it behaves is the first word of a path; whatever it refuses, it takes when it comes again.
 import { createHmac } from 'node:crypto';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { serve } from './part.mjs';
 import { dataText, isWanted, readOrigin, typeOf } from './soak-event.mjs';
 
-const MAX_COMPLAINTS = 20;
-const WITHIN_S = 5 * 60;
+/** Between signing and arrival lies at most the longest time for which a worker is frozen. */
+const SIGNED_WITHIN_S = 30;
 
 /** How each answers the `time`-th request for an event, the first being 1; `undefined` hangs up. */
 const BEHAVIOURS = {
@@ -20,63 +20,68 @@ const BEHAVIOURS = {
   late: (n, time) => (n % 300 === 0 && time === 1 ? { status: 200, afterMs: 7_000 } : { status: 200 }),
 };
 
-/** By id. */
+/** By path. */
 const subscriptions = new Map();
-const complaints = [];
+/** What should not have come, how often. */
+const wrong = new Map();
 let requests = 0;
 
-function complain(what) {
-  if (complaints.length < MAX_COMPLAINTS) complaints.push(what);
-  else if (complaints.length === MAX_COMPLAINTS) complaints.push('and more');
-}
-
 /** What is wrong with a request; undefined when nothing is. */
-function faultIn(subscription, headers, body, origin) {
+function wrongWith(subscription, headers, body, origin) {
   const { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signature } = headers;
   const expected = createHmac('sha256', subscription.key)
     .update(`${id}.${timestamp}.`)
     .update(body)
     .digest('base64');
   if (signature !== `v1,${expected}`) return 'has a wrong signature';
-  if (Math.abs(Date.now() / 1000 - Number(timestamp)) > WITHIN_S) return `has the timestamp ${timestamp}`;
+  if (Math.abs(Date.now() / 1000 - Number(timestamp)) > SIGNED_WITHIN_S) return `was signed at ${timestamp}`;
   if (!origin) return 'is none of those that were emitted';
   const { tenant, n } = origin;
   if (tenant !== subscription.tenant) return `is an event of ${tenant}`;
   const type = typeOf(n);
   if (!isWanted(subscription.pattern, type)) return `is of a type that was not asked for`;
-  const [, when] = /^\{"type":"[^"]*","timestamp":"([^"]*)"/.exec(body.toString('latin1', 0, 200)) ?? [];
-  const wanted = Buffer.from(`{"type":"${type}","timestamp":"${when}","data":${dataText(tenant, n)}}`);
+  const wanted = Buffer.from(
+    `{"type":"${type}","timestamp":"${origin.timestamp}","data":${dataText(tenant, n)}}`,
+  );
   if (!body.equals(wanted)) return 'has other bytes than were emitted';
   const known = subscription.events.get(n);
   if (known && known.webhookId !== id) return `came as ${known.webhookId} before, and as ${id} now`;
+  if (known && known.timestamp !== origin.timestamp) return `has another timestamp than before`;
   return undefined;
 }
 
 async function take(request, response, body) {
   requests += 1;
-  const [, behaviour, subscriptionId] = request.url.split('/');
-  const subscription = subscriptions.get(subscriptionId);
+  const subscription = subscriptions.get(request.url);
   const origin = readOrigin(body.toString('latin1', 0, 300));
-  const fault = subscription
-    ? faultIn(subscription, request.headers, body, origin)
+  const found = subscription
+    ? wrongWith(subscription, request.headers, body, origin)
     : 'is for no subscription';
-  if (fault !== undefined) {
-    complain(`${request.url} number ${origin?.n}: ${fault}`);
+  if (found !== undefined) {
+    const what = `${request.url} number ${origin?.n}: ${found}`;
+    wrong.set(what, (wrong.get(what) ?? 0) + 1);
     response.writeHead(400).end();
     return;
   }
-  const { n } = origin;
-  let event = subscription.events.get(n);
-  if (!event)
-    subscription.events.set(n, (event = { webhookId: request.headers['webhook-id'], times: 0, taken: 0 }));
+  const { n, timestamp } = origin;
+  if (!subscription.events.has(n)) {
+    subscription.events.set(n, {
+      webhookId: request.headers['webhook-id'],
+      timestamp,
+      times: 0,
+      answers: {},
+    });
+  }
+  const event = subscription.events.get(n);
   event.times += 1;
-  const answer = BEHAVIOURS[behaviour](n, event.times);
+  const answer = subscription.behaviour(n, event.times);
   if (!answer) {
     request.socket.destroy();
     return;
   }
   if (answer.afterMs) await sleep(answer.afterMs);
-  if (answer.status < 300) event.taken += 1;
+  if (request.socket.destroyed) return; // it was not waited for
+  event.answers[answer.status] = (event.answers[answer.status] ?? 0) + 1;
   response.writeHead(answer.status, answer.retryAfter ? { 'retry-after': answer.retryAfter } : {}).end();
 }
 
@@ -99,23 +104,18 @@ serve({
     }),
   behaviours: () => Object.keys(BEHAVIOURS),
   /** Before its first request. `secret` is that of its signatures, `whsec_…`. */
-  expect({ path, tenant, pattern, secret }) {
+  expect({ path, behaviour, tenant, pattern, secret }) {
     const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
-    subscriptions.set(path.split('/')[2], { tenant, pattern, key, events: new Map() });
+    subscriptions.set(path, {
+      ...{ tenant, pattern, key },
+      behaviour: BEHAVIOURS[behaviour],
+      events: new Map(),
+    });
   },
-  /** How many were taken at least once, of all subscriptions together. */
-  taken: () =>
-    [...subscriptions.values()].reduce(
-      (sum, { events }) => sum + [...events.values()].filter(({ taken }) => taken > 0).length,
-      0,
-    ),
-  /** All that came, by subscription: rows of event number, webhook-id, requests, and how many of them were taken. */
+  /** `events`, by path and then by number: webhookId, timestamp, how many requests came, and `answers` by status. */
   collect: () => ({
     requests,
-    complaints,
-    subscriptions: [...subscriptions].map(([id, { tenant, pattern, events }]) => ({
-      ...{ id, tenant, pattern },
-      events: [...events].map(([n, { webhookId, times, taken }]) => ({ n, webhookId, times, taken })),
-    })),
+    wrong,
+    events: new Map([...subscriptions].map(([path, { events }]) => [path, events])),
   }),
 });

@@ -78,7 +78,7 @@ async function setUp({ settings, profile, say, undo }) {
       for (let n = 0; n < subscriptions; n += 1) {
         await deployment.call('POST', '/v1/subscriptions', {
           tenant,
-          url: `${receiverUrl}/ok`,
+          url: `${receiverUrl}/ok/${n}`,
           eventTypes: [EVENT_TYPE],
           maxInFlight: MAX_IN_FLIGHT,
         });
@@ -218,8 +218,8 @@ async function latency(side, { name, warmUpMs, measureMs }) {
     }),
     cpuBetween(side.pids, fromMs, toMs),
   ]);
-  const { arrivals, endedMs } = await collectArrivals(receiver, { stream: name, events: calls.accepted });
-  const figures = streamFigures(arrivals, { startMs, rate: OPEN_LOOP_RATE, fromMs, toMs, endedMs });
+  const arrivals = await collectArrivals(receiver, { stream: name, calls });
+  const figures = streamFigures(arrivals, { startMs, rate: OPEN_LOOP_RATE, fromMs, toMs });
   return { ...figures, calls, cpu, cpuUs: cpuPer(OPEN_LOOP_RATE, cpu) };
 }
 

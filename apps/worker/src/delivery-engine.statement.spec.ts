@@ -81,7 +81,7 @@ async function accepted(bodies: readonly Buffer[]): Promise<string[]> {
     },
     { maxPerTenant: 10, strictTenants: false },
   );
-  await db.query({ text: 'update posthorn.flows set ramp = 1000' });
+  await db.query({ text: 'update posthorn.flows set ramp = 1000' }); // past its slow start
   const intake = new EventIntake(db, {
     maxWaitingEvents: 100,
     maxWaitingBytes: 100_000_000,
@@ -92,7 +92,8 @@ async function accepted(bodies: readonly Buffer[]): Promise<string[]> {
     ...{ externalKey: null, occurredAt: new Date(), createdAtMs: db.nowMs(), body },
   }));
   const answer = await intake.emit({ events, requestKey: null }, 10_000);
-  return 'deliveryIds' in answer ? answer.deliveryIds : [];
+  if (!('accepted' in answer)) throw new Error('the events were refused');
+  return answer.deliveryIds;
 }
 
 const open = () =>
