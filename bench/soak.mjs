@@ -10,6 +10,8 @@ import { short, table } from './table.mjs';
 import { Refusal } from '../scripts/repository.mjs';
 
 const TENANTS = 12;
+/** Whose events Posthorn itself emits: what became of a subscription. */
+const SYSTEM_TENANT = '_system';
 const PATTERNS = ['*', 'soak.order.*', 'soak.order.paid', 'soak.customer.created'];
 /** Of a producer's calls, in turn. */
 const BATCHES = [1, 1, 1, 20, 1, 5, 1, 60];
@@ -244,7 +246,7 @@ async function drain(deployment, say) {
 async function audit({ deployment, subscriptions, producers, received, complaints }) {
   const wrong = [...received.wrong].map(([what, times]) => `${what} (${times} times)`);
   const log = await readLog(deployment);
-  const totals = { owed: 0, requests: received.requests, takenAgain: 0, attempts: 0, lost: 0 };
+  const totals = { owed: 0, requests: received.requests, takenAgain: 0, attempts: 0, lost: 0, told: {} };
   const idsOf = new Map(producers.map(({ tenant, ids }) => [tenant, ids]));
   for (const { id, tenant, pattern, path } of subscriptions) {
     const came = received.events.get(path);
@@ -267,12 +269,15 @@ async function audit({ deployment, subscriptions, producers, received, complaint
     if (came.size !== owed) wrong.push(`${path}: ${owed} events were owed, and ${came.size} came`);
   }
   const stored = await deployment.sql(
-    'select tenant, count(*)::int as events from posthorn.events group by tenant',
+    'select tenant, type, count(*)::int as events from posthorn.events group by 1, 2',
   );
-  for (const { tenant, events } of stored) {
-    const emitted = idsOf.get(tenant)?.length ?? 0;
-    if (events !== emitted)
-      wrong.push(`${emitted} events of ${tenant} were accepted, and ${events} are stored`);
+  for (const { tenant, type, events } of stored) {
+    if (tenant === SYSTEM_TENANT) totals.told[type] = events;
+    else {
+      const emitted = (idsOf.get(tenant) ?? []).filter((_, n) => typeOf(n) === type).length;
+      if (events !== emitted)
+        wrong.push(`${tenant}: ${emitted} of ${type} were accepted, and ${events} are stored`);
+    }
   }
   const [{ miscounted }] = await deployment.sql(
     'select count(*)::int as miscounted from posthorn.flows where in_flight <> 0',
@@ -356,6 +361,7 @@ function report({ options, faults, wrong, totals, drainedMs, producers, complain
         ['events taken although taken before', totals.takenAgain],
         ['attempts in the log', totals.attempts],
         ['of them lost', totals.lost],
+        ...Object.entries(totals.told).map(([type, times]) => [`told: ${type}`, times]),
       ].map(([what, count]) => [what, count.toLocaleString('en-US')]),
     ),
     `a call took ${short(p50)} ms (p50), ${short(p99)} ms (p99), at most ${short(max)} ms, repeats included`,
