@@ -138,6 +138,28 @@ describe('the delivery log', () => {
     expect(await page.getByRole('checkbox', { name: 'Live' }).isChecked()).toBe(true);
   });
 
+  it('shows what was chosen at once, not only when the address has followed', async () => {
+    const page = await browser.openDashboard(posthorn, '/deliveries?eventType=nothing.at.all');
+    const live = page.getByRole('checkbox', { name: 'Live' });
+    // Clicked and read in one task of the page: nothing can be drawn in between.
+    const click = () =>
+      live.evaluate((box: HTMLInputElement) => {
+        box.click();
+        return box.checked;
+      });
+    expect(await click()).toBe(true);
+    expect(search(page)['live']).toBe('true');
+    expect(await click()).toBe(false);
+    const state = page.getByLabel('State', { exact: true });
+    const chosen = await state.evaluate((select: HTMLSelectElement) => {
+      select.value = 'succeeded';
+      select.dispatchEvent(new Event('change', { bubbles: true }));
+      return select.value;
+    });
+    expect(chosen).toBe('succeeded');
+    expect(search(page)).toEqual({ eventType: 'nothing.at.all', state: 'succeeded' });
+  });
+
   it('waits with what is live on an older page', async () => {
     await emitMany(MANY, 'many.came');
     const page = await browser.openDashboard(posthorn, '/deliveries?eventType=many.came&live=true');

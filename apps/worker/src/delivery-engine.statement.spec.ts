@@ -18,25 +18,26 @@ const SLACK_MS = 1_000;
 let store: TestStore;
 let db: Database;
 let receiver: Receiver;
-let sender: Sender;
+let engine: DeliveryEngine;
 
 beforeAll(async () => {
   store = await createTestStore();
   db = store.db;
   await db.ping();
   receiver = await startReceiver();
-  sender = new Sender({ policy: addressPolicy(['127.0.0.1']), allowHttp: true, userAgent: 'Posthorn/test' });
+  engine = newEngine();
 }, 60_000);
 
 afterAll(async () => {
-  await sender.close();
+  await engine.stop(1_000);
   await receiver.close();
   await store.drop();
 });
 
 const newId = (): string => uuid7(db.nowMs(), randomBytes(10));
 
-function engineWith(maxInFlightBytes: number): DeliveryEngine {
+/** It may hold one payload. */
+function newEngine(): DeliveryEngine {
   const policy = { delaysMs: [1_000], jitter: 0 };
   const none = () => undefined;
   const logger = { debug: none, info: none, warn: none, error: none } as unknown as Logger;
@@ -54,12 +55,12 @@ function engineWith(maxInFlightBytes: number): DeliveryEngine {
   };
   return new DeliveryEngine(
     db,
-    sender,
+    new Sender({ policy: addressPolicy(['127.0.0.1']), allowHttp: true, userAgent: 'Posthorn/test' }),
     new SubscriptionBook(db, BOX, { timeoutMs: 5_000, policy, userAgent: 'Posthorn/test' }),
     logger,
     {
       maxInFlight: 100,
-      maxInFlightBytes,
+      maxInFlightBytes: PAYLOAD_BYTES,
       lease: { defaultTimeoutMs: 5_000, slackMs: SLACK_MS, defaultMaxInFlight: 100, failingAfterFailures: 5 },
       health: { ...health, ...never },
       defaultPolicy: policy,
@@ -107,7 +108,6 @@ const attempts = () =>
   });
 
 it('gives back what it cannot read in time because others take up its memory, and attempts it later', async () => {
-  const engine = engineWith(PAYLOAD_BYTES);
   const bodies = [1, 2, 3].map((n) => Buffer.alloc(PAYLOAD_BYTES, String(n)));
   const ids = await accepted(bodies);
   let answerFirst = (): void => undefined;
@@ -138,5 +138,4 @@ it('gives back what it cannot read in time because others take up its memory, an
     { outcome: 'accepted', isFirst: false },
   ]);
   expect(receiver.requests.map(({ body }) => body.subarray(0, 1).toString()).sort()).toEqual(['1', '2', '3']);
-  await engine.stop(1_000);
 }, 60_000);

@@ -24,7 +24,7 @@ export function useFilters<const Name extends string>(names: readonly Name[]) {
         }
         return now;
       },
-      { replace: true },
+      { replace: true, flushSync: true }, // at once: a control that shows the address would spring back until then
     );
   };
   const cursor = params.get('cursor');

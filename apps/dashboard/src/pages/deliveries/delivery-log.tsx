@@ -75,7 +75,7 @@ export function Component() {
                     else now.delete('live');
                     return now;
                   },
-                  { replace: true },
+                  { replace: true, flushSync: true }, // at once, or the box would spring back until then
                 );
               }}
             />

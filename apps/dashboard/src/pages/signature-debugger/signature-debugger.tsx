@@ -44,7 +44,7 @@ export function Component() {
         }
         return now;
       },
-      { replace: true },
+      { replace: true, flushSync: true }, // at once: a list that shows the address would spring back until then
     );
 
   return (
