@@ -143,7 +143,7 @@ describe('the delivery log', () => {
     const live = page.getByRole('checkbox', { name: 'Live' });
     // Clicked and read in one task of the page: nothing can be drawn in between.
     const click = () =>
-      live.evaluate((box: HTMLInputElement) => {
+      live.evaluate((box: { click(): void; checked: boolean }) => {
         box.click();
         return box.checked;
       });
@@ -151,7 +151,7 @@ describe('the delivery log', () => {
     expect(search(page)['live']).toBe('true');
     expect(await click()).toBe(false);
     const state = page.getByLabel('State', { exact: true });
-    const chosen = await state.evaluate((select: HTMLSelectElement) => {
+    const chosen = await state.evaluate((select: EventTarget & { value: string }) => {
       select.value = 'succeeded';
       select.dispatchEvent(new Event('change', { bubbles: true }));
       return select.value;
