@@ -1,13 +1,13 @@
 // The baseline: the least that sending a signed webhook takes. One process, no database, no queue, nothing kept: it
 // makes a body, signs it, posts it with undici, and forgets the answer. A part, see part.mjs.
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, createSecretKey, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import { benchData, EVENT_TYPE } from './bench-event.mjs';
 import { nowMs } from './clock.mjs';
 import { serve } from './part.mjs';
 
-const KEY = randomBytes(32);
+const KEY = createSecretKey(randomBytes(32)); // of bytes, Node.js 24 makes 10 µs instead of 2
 
 let pool;
 

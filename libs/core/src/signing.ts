@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
 
 const SECRET_PREFIX = 'whsec_';
 const MIN_KEY_BYTES = 24;
@@ -35,14 +35,15 @@ export function formatSecret(key: Uint8Array): string {
  *
  * Source: Standard Webhooks 1.0, "Signature scheme" and "Webhook headers".
  *
- * @param keys live keys, newest first; at least one
+ * @param keys live keys, newest first; at least one. For one that signs often, a KeyObject: with bytes Node.js 24 takes 10 µs
+ *   for a signature, with a KeyObject 2, as other versions do with either.
  * @param messageId the `webhook-id`; no `.` in it, or the signed content could be read in two ways
  * @param timestampS seconds since 1970 of this attempt, whole
  * @param body exactly the bytes that are sent
  * @throws RangeError when the caller breaks one of those rules: an unverifiable request must not leave
  */
 export function sign(
-  keys: readonly Uint8Array[],
+  keys: readonly (Uint8Array | KeyObject)[],
   messageId: string,
   timestampS: number,
   body: Uint8Array,

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createSecretKey, randomBytes } from 'node:crypto';
 import { addressPolicy, formatSecret, type AddressPolicy, type Diagnosis } from '@posthorn/core';
 import {
   EXPIRED_CERTIFICATE,
@@ -44,7 +44,7 @@ function ask(url: string, over: Partial<DiagnosisRequest> = {}): DiagnosisReques
   return {
     url,
     customHeaders: { authorization: 'Bearer hush' },
-    secrets: [{ key: KEY, expiresAtMs: null }],
+    secrets: [{ key: createSecretKey(KEY), expiresAtMs: null }],
     timeoutMs: 2_000,
     state: 'active',
     audience: 'operator',

@@ -16,7 +16,7 @@ import { Connection } from './connection.js';
 import { DialFacts } from './dial-facts.js';
 import type { Dialler } from './dialler.js';
 import { requestForm } from './request-form.js';
-import { signedRequest, type SignedRequest } from './signed-request.js';
+import { signedRequest, type RequestTerms, type SignedRequest } from './signed-request.js';
 import type { Targets } from './targets.js';
 import { flatHeaders } from './wire-headers.js';
 
@@ -25,7 +25,7 @@ export interface DiagnosisRequest {
   url: string;
   customHeaders: Record<string, string>;
   /** All that are live, newest first. */
-  secrets: { key: Uint8Array; expiresAtMs: number | null }[];
+  secrets: RequestTerms['secrets'];
   timeoutMs: number;
   state: DiagnosisFacts['subscription']['state'];
   audience: DiagnosisAudience;

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { formatSecret, uuid7 } from '@posthorn/core';
 import { Webhook } from 'standardwebhooks';
@@ -16,7 +16,7 @@ const form = (customHeaders: Record<string, string>) =>
 function subscription(over: Partial<RequestTerms> = {}): RequestTerms {
   return {
     form: form({}),
-    secrets: [{ key: randomBytes(32), expiresAtMs: null }],
+    secrets: [{ key: createSecretKey(randomBytes(32)), expiresAtMs: null }],
     timeoutMs: 5000,
     ...over,
   };
@@ -28,9 +28,9 @@ describe('signedRequest', () => {
     const { headers } = signedRequest(
       subscription({
         secrets: [
-          { key: live, expiresAtMs: null },
-          { key: ending, expiresAtMs: NOW_MS + 1 },
-          { key: ended, expiresAtMs: NOW_MS },
+          { key: createSecretKey(live), expiresAtMs: null },
+          { key: createSecretKey(ending), expiresAtMs: NOW_MS + 1 },
+          { key: createSecretKey(ended), expiresAtMs: NOW_MS },
         ],
       }),
       EVENT,

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { encodeId, sign } from '@posthorn/core';
 import type { OutgoingRequest } from './attempt.js';
 import type { RequestForm } from './request-form.js';
@@ -6,7 +7,7 @@ import type { RequestForm } from './request-form.js';
 export interface RequestTerms {
   form: RequestForm;
   /** Newest first. `expiresAtMs` by the database's clock; null: until a rotation. */
-  secrets: { key: Uint8Array; expiresAtMs: number | null }[];
+  secrets: { key: KeyObject; expiresAtMs: number | null }[];
   timeoutMs: number;
 }
 

@@ -1,3 +1,4 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import { sealedHeaderContext, sealedSecretContext } from './subscription-sealing.js';
 import type { SubscriptionForSending } from './subscriptions-for-sending.js';
 
@@ -5,7 +6,7 @@ import type { SubscriptionForSending } from './subscriptions-for-sending.js';
 export interface OpenedForSending {
   customHeaders: Record<string, string>;
   /** Newest first. `expiresAtMs` by the database's clock; null: until a rotation. */
-  secrets: { key: Uint8Array; expiresAtMs: number | null }[];
+  secrets: { key: KeyObject; expiresAtMs: number | null }[];
 }
 
 /**
@@ -25,7 +26,7 @@ export function openForSending(
       ]),
     ),
     secrets: stored.secrets.map((secret) => ({
-      key: open(secret.sealed, sealedSecretContext(tenant, secret.id)),
+      key: createSecretKey(open(secret.sealed, sealedSecretContext(tenant, secret.id))),
       expiresAtMs: secret.expiresAtMs,
     })),
   };
