@@ -109,7 +109,7 @@ export async function attachPartition(db: Database, table: PartitionedTable, day
     await query({ text: `set local lock_timeout = '2s'` });
     await query({
       text: `create table if not exists posthorn.${name}
-               (like posthorn.${table} including defaults including constraints including indexes)`,
+               (like posthorn.${table} including defaults including constraints including compression including indexes)`,
     });
     await query({
       text: `alter table posthorn.${table} attach partition posthorn.${name} for values from ('${from}') to ('${to}')`,

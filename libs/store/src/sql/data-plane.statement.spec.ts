@@ -579,4 +579,18 @@ describe('partitions', () => {
     expect(await partitionsAheadDays(db)).toBe(16);
     expect(await ensurePartitions(db, 16)).toBe(0);
   });
+
+  it('compress bodies with lz4 where the server has it, those of before and those of after the migration', async () => {
+    await ensurePartitions(db, 17);
+    const [server] = await db.query<{ hasLz4: boolean }>({
+      text: `select 'lz4' = any (enumvals) as "hasLz4" from pg_settings where name = 'default_toast_compression'`,
+    });
+    const tables = await db.query<{ name: string; isCompressed: boolean }>({
+      text: `select c.relname as name, a.attcompression = 'l' as "isCompressed"
+               from pg_class c join pg_attribute a on a.attrelid = c.oid
+              where a.attname = 'body' and c.relnamespace = 'posthorn'::regnamespace and c.relkind in ('r', 'p')`,
+    });
+    expect(tables.length).toBeGreaterThan(2 * 17);
+    expect(tables.filter(({ isCompressed }) => isCompressed !== server?.hasLz4)).toEqual([]);
+  });
 });
