@@ -17,6 +17,7 @@ import {
 import { createTestStore, type TestStore } from '@posthorn/testing';
 import { createApi } from '../api.js';
 import { CONFIG } from '../http/tokens.js';
+import { newUuid } from '../new-uuid.js';
 import { subscriptionRules } from './subscription-rules.js';
 import { testSubscription } from './test-subscription.js';
 
@@ -114,9 +115,9 @@ async function deliver(id: string, count: number): Promise<void> {
     text: `insert into posthorn.open_deliveries
              (id, event_id, subscription_id, tenant, event_type, payload_bytes, due_at, offer_at)
            select posthorn.delivery_id(e, s.id), e, s.id, s.tenant, 'a', 1, now(), 'infinity'
-             from posthorn.subscriptions s, (select uuidv7() as e from generate_series(1, $2)) events
+             from posthorn.subscriptions s, unnest($2::uuid[]) e
             where s.id = $1`,
-    values: [decodeId('sub', id), count],
+    values: [decodeId('sub', id), Array.from({ length: count }, () => newUuid(db.nowMs()))],
   });
 }
 
