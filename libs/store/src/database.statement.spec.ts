@@ -130,3 +130,23 @@ describe('the connections of a database', () => {
     }
   });
 });
+
+describe('sessions of the data plane', () => {
+  it('have what the statements were written for, whatever the server has', async () => {
+    const db = openThroughProxy();
+    try {
+      const settings = await db.query<{ name: string; setting: string }>({
+        text: `select name, setting from pg_settings where source = 'client' order by name`,
+      });
+      expect(Object.fromEntries(settings.map(({ name, setting }) => [name, setting]))).toMatchObject({
+        enable_bitmapscan: 'off',
+        enable_seqscan: 'off',
+        jit: 'off',
+        plan_cache_mode: 'force_generic_plan',
+        synchronous_commit: 'on',
+      });
+    } finally {
+      await db.close();
+    }
+  });
+});
