@@ -125,10 +125,25 @@ export async function planElsewhere(
 }
 
 async function planOf(query: Query, text: string, parents: ReadonlyMap<string, string>): Promise<Plan> {
-  const [explain] = await query<Explained>({
-    text: `explain (generic_plan, costs off, format json) ${text}`,
+  const [server] = await query<{ tellsGeneric: boolean }>({
+    text: `select current_setting('server_version_num')::int >= 160000 as "tellsGeneric"`,
   });
+  const [explain] = server!.tellsGeneric
+    ? await query<Explained>({ text: `explain (generic_plan, costs off, format json) ${text}` })
+    : await planToExecute(query, text);
   return described(explain, parents);
+}
+
+/** As a session plans that does not look at parameters; of partitions it names none, as no row can match a null. */
+async function planToExecute(query: Query, text: string): Promise<Explained[]> {
+  const parameters = new Set([...text.matchAll(/\$\d+/g)].map(([parameter]) => parameter));
+  const nulls = parameters.size === 0 ? '' : `(${[...parameters].map(() => 'null').join()})`;
+  await query({ text: `prepare to_explain as ${text}` });
+  const plan = await query<Explained>({
+    text: `explain (costs off, format json) execute to_explain${nulls}`,
+  });
+  await query({ text: 'deallocate to_explain' });
+  return plan;
 }
 
 /** Not so: asking for the time, or setting something. */

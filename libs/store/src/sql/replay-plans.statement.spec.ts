@@ -12,17 +12,27 @@ const TAKEN = 50;
 const MAX_PAGES_READ = 10 * TAKEN + 250;
 /** A window in which nothing matches reads its rows and nothing else: each a page, where they lie apart. */
 const MAX_PAGES_OF_WINDOW = 5_000 + 250;
+/**
+ * Servers before 17 do not see that a window is in order, and read it to its end: a thousand rows of a tenant are here, each
+ * a page, and those of events are each looked up in three more tables.
+ */
+const WINDOW_ROWS = 1_000;
 /** The log reaches from now on over as many partitions, which is as good as from then till now. */
 const DAYS = 30;
 const END_MS = Date.now() + (DAYS + 1) * 86_400_000;
 
 let store: TestStore;
 let db: Database;
+let seesOrder: boolean;
 
 beforeAll(async () => {
   store = await createTestStore(DAYS);
   db = store.db;
   await db.ping();
+  const [server] = await db.query<{ seesOrder: boolean }>({
+    text: `select current_setting('server_version_num')::int >= 170000 as "seesOrder"`,
+  });
+  ({ seesOrder } = server!);
   await seed();
 }, 120_000);
 
@@ -124,7 +134,8 @@ describe('a step of a replay is found by an index', () => {
     const { pages, found } = await cost(findInLog, { ...ALL, ...over });
     expect(found.ids).toHaveLength(TAKEN);
     // Of an event type, one row in seven of those read.
-    expect(pages).toBeLessThan(over.eventType === undefined ? MAX_PAGES_READ : MAX_PAGES_READ + 7 * TAKEN);
+    const others = over.eventType === undefined ? 0 : 7 * TAKEN;
+    expect(pages).toBeLessThan(MAX_PAGES_READ + others + (seesOrder ? 0 : WINDOW_ROWS));
   });
 
   it.each<[string, Partial<ReplaySelection>]>([
@@ -149,7 +160,7 @@ describe('a step of a replay is found by an index', () => {
     const { pages, found } = await cost(findMissed, { ...ALL, ...missed, ...patterns });
     expect(found.ids).toHaveLength(TAKEN);
     // Each is looked up in three more tables.
-    expect(pages).toBeLessThan(MAX_PAGES_READ + 10 * TAKEN);
+    expect(pages).toBeLessThan(MAX_PAGES_READ + 10 * (seesOrder ? TAKEN : WINDOW_ROWS));
   });
 });
 
@@ -189,5 +200,5 @@ it('taking a step reads and writes what it takes, however long the log is', asyn
     return plan['Shared Hit Blocks']! + plan['Shared Read Blocks']!;
   });
   // Every row leaves one place and is written, with its indexes, to another.
-  expect(pages).toBeLessThan(20 * TAKEN);
+  expect(pages).toBeLessThan(25 * TAKEN);
 });
